@@ -1,0 +1,218 @@
+"""The hyper-parameters of every algorithm: names, defaults, bounds and help, in one place.
+
+Standard library only, so that sweep files are checked and job tables read without torch. A field that is
+`static` fixes shapes or step counts: trials must agree on it to train as one program (it enters `pack_key`).
+All others may differ between the lanes of a pack.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+
+@dataclass(frozen=True)
+class DatasetShape:
+    """What a network must know of a data set: shape of one example (channels, height, width) or (features,)."""
+
+    shape: tuple[int, ...]
+    classes: int
+
+
+DATASETS: dict[str, DatasetShape] = {
+    "digits": DatasetShape((1, 8, 8), 10),
+    "two-moons": DatasetShape((2,), 2),
+    "mnist": DatasetShape((1, 28, 28), 10),
+    "mnist-rot": DatasetShape((1, 28, 28), 10),
+}
+NETWORKS = ("fc-a", "fc-b", "cnn-a", "cnn-b")
+_SMALLEST_IMAGE = {"cnn-a": 6, "cnn-b": 11}  # pixels a side: what the valid convolutions and the pooling leave must be ≥ 1
+
+
+def _hyper(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] | None = None,
+    static: bool = False,
+) -> Any:
+    """A dataclass field with its documentation and bounds (`low`, `high` inclusive; `above`, `below` exclusive)."""
+    bounds = {"low": low, "high": high, "above": above, "below": below, "choices": choices}
+    return dataclasses.field(default=default, metadata={"help": help, "static": static, **bounds})
+
+
+@dataclass(frozen=True)
+class Hypers:
+    """What every algorithm has. METHODS.md's `lr_clf` and `weight_decay_clf` are `lr` and `weight_decay`."""
+
+    algorithm: str = _hyper("ct", "training method", static=True)
+    network: str = _hyper("fc-a", "classifier", choices=NETWORKS, static=True)
+    dataset: str = _hyper("digits", "data set", choices=tuple(DATASETS), static=True)
+    epochs: int = _hyper(200, "passes over the training set", low=1, static=True)
+    batch_size: int = _hyper(32, "examples per optimiser step", low=1, static=True)
+    lr: float = _hyper(1e-4, "learning rate of the classifier (Adam)", above=0)
+    weight_decay: float = _hyper(1e-4, "L2 penalty of the classifier, added to the gradient as in torch.optim.Adam", low=0)
+    precision: str = _hyper("fp32", "arithmetic", choices=("fp32", "fp64"), static=True)
+    outputs: str = _hyper("native", "logits of the classifier: one per class, or ten for every data set as in the NFT code", choices=("native", "ten"), static=True)
+    test_curve: bool = _hyper(False, "evaluate the test set every epoch, not only when validation improves", static=True)
+
+
+@dataclass(frozen=True)
+class CT(Hypers):
+    """Classic training: one optimiser step per batch on mean cross-entropy (METHODS.md 2.1)."""
+
+
+# What the paper writes and what its published code does (METHODS.md 2.2's table); `mode` sets those not given.
+NFT_MODES: dict[str, dict[str, Any]] = {
+    "paper": {
+        "phase_order": "simplifier-first",
+        "first_epoch": "identity",
+        "schedule": "epoch",
+        "penalty": "squared-norm",
+        "aux_output": "linear",
+        "clf_in_simp": "eval",
+        "eligible": "all",
+    },
+    "code": {
+        "phase_order": "classifier-first",
+        "first_epoch": "simplified",
+        "schedule": "step",
+        "penalty": "doubled-mse",
+        "aux_output": "bn_relu",
+        "clf_in_simp": "train",
+        "eligible": "after-simplification",
+    },
+}
+
+
+@dataclass(frozen=True)
+class NFT(Hypers):
+    """Neural friendly training: a second network simplifies the data early in training (Marullo et al., AAAI 2022)."""
+
+    mode: str = _hyper("code", "preset of the switches below: as the paper writes or as its code does", choices=("paper", "code"), static=True)
+    eta_max: float = _hyper(1000.0, "largest weight of the penalty on the perturbation; 0 turns it off", low=0)
+    ratio_simp: float = _hyper(0.25, "share of training during which data are simplified", low=0, below=1)
+    lr_simp: float = _hyper(1e-4, "learning rate of the simplifier (Adam)", above=0)
+    wd_simp: float = _hyper(1e-4, "L2 penalty of the simplifier", low=0)
+    iterations_simp: int = _hyper(1, "passes of the simplifier per epoch", low=1, static=True)
+    simplifier: str = _hyper("", "the second network; unset: unet for images, fc (256 hidden) for vectors", choices=("unet", "fc"), static=True)
+    n_f: int = _hyper(64, "filters of the U-Net's first level (image data)", low=1, static=True)
+    nu: int = _hyper(2, "levels of the U-Net (image data)", low=1, high=2, static=True)
+    label_conditioning: bool = _hyper(False, "show the label to the simplifier", static=True)
+    scaling: str = _hyper("quadratic", "how simplification fades", choices=("quadratic", "linear"), static=True)
+    phase_order: str = _hyper("", "which network moves first in an epoch", choices=("simplifier-first", "classifier-first"), static=True)
+    first_epoch: str = _hyper("", "what the classifier sees in the first epoch", choices=("identity", "simplified"), static=True)
+    schedule: str = _hyper("", "when the strength changes", choices=("epoch", "step"), static=True)
+    penalty: str = _hyper("", "eta·‖δ‖² per example, or 2·eta·MSE as the code adds it up", choices=("squared-norm", "doubled-mse"), static=True)
+    aux_output: str = _hyper("", "last layer of the U-Net", choices=("linear", "bn_relu"), static=True)
+    clf_in_simp: str = _hyper("", "mode of the classifier in the simplifier's phase", choices=("eval", "train"), static=True)
+    eligible: str = _hyper("", "epochs that may be selected", choices=("all", "after-simplification"), static=True)
+
+
+ALGORITHMS: dict[str, type[Hypers]] = {"ct": CT, "nft": NFT}
+
+
+def build(config: Mapping[str, Any]) -> Hypers:
+    """Hyper-parameters from a mapping of values, defaults and presets filled in.
+
+    Values are converted to the declared types (1 → 1.0, 5.0 → 5). Raises ValueError naming field and rule; call
+    `check` first to collect every problem.
+    """
+    problems = check(config)
+    if problems:
+        raise ValueError("; ".join(f"{name}: {what}" for name, what in problems))
+    cls = ALGORITHMS[config["algorithm"]]
+    kinds = get_type_hints(cls)
+    values = {name: _convert(kinds[name], value) for name, value in config.items()}
+    if cls is NFT:
+        images = len(DATASETS[values.get("dataset", Hypers.dataset)].shape) == 3
+        values = {"simplifier": "unet" if images else "fc", **NFT_MODES[values.get("mode", NFT.mode)], **values}
+    return cls(**values)
+
+
+def check(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every problem of a configuration, as (field, what is wrong and what is allowed); empty when it can run."""
+    name = config.get("algorithm")
+    if not isinstance(name, str) or name not in ALGORITHMS:
+        return [("algorithm", f"{name!r} is not one of {', '.join(ALGORITHMS)}{nearest(str(name), ALGORITHMS)}")]
+    known = {f.name: f for f in dataclasses.fields(ALGORITHMS[name])}
+    problems = [(key, f"unknown for algorithm {name}{nearest(key, known)}") for key in config if key not in known]
+    kinds = get_type_hints(ALGORITHMS[name])
+    for key, value in config.items():
+        if key in known and (what := _problem(known[key], kinds[key], value)):
+            problems.append((key, what))
+    if not problems and (what := _misfit(config)):
+        problems.append(("network", what))
+    return problems
+
+
+def config_of(hypers: Hypers) -> dict[str, Any]:
+    """The canonical configuration: every field, typed, in declaration order."""
+    return dataclasses.asdict(hypers)
+
+
+def static_of(hypers: Hypers) -> dict[str, Any]:
+    """The fields that trials of one pack must share."""
+    return {f.name: getattr(hypers, f.name) for f in dataclasses.fields(hypers) if f.metadata["static"]}
+
+
+def nearest(word: str, allowed: Any) -> str:
+    """` (did you mean …?)` when something allowed is close to the word, else the empty string."""
+    match = difflib.get_close_matches(word, list(allowed), n=1)
+    return f" (did you mean {match[0]!r}?)" if match else ""
+
+
+def _convert(kind: type, value: Any) -> Any:
+    return kind(value) if kind in (int, float) else value
+
+
+def _problem(field: dataclasses.Field[Any], kind: type, value: Any) -> str | None:
+    """What is wrong with one value, or None."""
+    rules = field.metadata
+    if kind is bool or kind is str:
+        if not isinstance(value, kind):
+            return f"{value!r} is not {'true or false' if kind is bool else 'a text'}"
+        choices = rules["choices"]
+        if choices and value not in choices:
+            return f"{value!r} is not one of {', '.join(choices)}{nearest(str(value), choices)}"
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or abs(value) == float("inf"):
+        return f"{value!r} is not a number"
+    if kind is int and value != int(value):
+        return f"{value!r} is not a whole number"
+    return _out_of_bounds(rules, value)
+
+
+def _out_of_bounds(rules: Mapping[str, Any], value: float) -> str | None:
+    if rules["low"] is not None and value < rules["low"]:
+        return f"{value!r} is below {rules['low']}"
+    if rules["high"] is not None and value > rules["high"]:
+        return f"{value!r} is above {rules['high']}"
+    if rules["above"] is not None and value <= rules["above"]:
+        return f"{value!r} must be greater than {rules['above']}"
+    if rules["below"] is not None and value >= rules["below"]:
+        return f"{value!r} must be less than {rules['below']}"
+    return None
+
+
+def _misfit(config: Mapping[str, Any]) -> str | None:
+    """Why the network cannot take the data set's examples, or None."""
+    network, dataset = config.get("network", Hypers.network), config.get("dataset", Hypers.dataset)
+    shape = DATASETS[dataset].shape
+    if config.get("simplifier") == "unet" and len(shape) != 3:
+        return f"simplifier unet needs images, {dataset} has vectors: use simplifier fc"
+    side = _SMALLEST_IMAGE.get(network)
+    if side is None:
+        return None
+    if len(shape) != 3:
+        return f"{network} needs images, {dataset} has vectors of {shape[0]}: use fc-a or fc-b"
+    if min(shape[1:]) < side:
+        return f"{network} needs images of at least {side}×{side}, {dataset} has {shape[1]}×{shape[2]}: use fc-a, fc-b or cnn-a"
+    return None
