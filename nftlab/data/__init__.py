@@ -1,0 +1,42 @@
+"""Data sets: fetched, verified, made and cached; a Task is what training sees of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nftlab.data.base import Dataset, Progress
+from nftlab.data.embedded import Digits, TwoMoons
+from nftlab.data.mnist import Mnist
+from nftlab.data.mnist_rot import MnistRot
+from nftlab.data.task import Split, Task
+from nftlab.errors import NotFoundError
+from nftlab.hypers import nearest
+
+DATASETS: dict[str, Dataset] = {
+    "digits": Digits(),
+    "two-moons": TwoMoons(),
+    "mnist": Mnist(),
+    "mnist-rot": MnistRot(),
+}
+
+__all__ = ["DATASETS", "Dataset", "Progress", "Split", "Task", "dataset", "load", "present"]
+
+
+def dataset(name: str) -> Dataset:
+    """The data set of this name. Raises NotFoundError naming the nearest there is."""
+    if name not in DATASETS:
+        raise NotFoundError(f"no data set {name!r}{nearest(name, DATASETS)}", f"there are {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def load(name: str, root: Path | None = None) -> Task:
+    """A data set as tensors on the CPU, `root` being NFTLAB_DATA or the user's cache by default.
+
+    Raises NotFoundError for an unknown name and DataError, naming the command that mends it, for missing or damaged data.
+    """
+    return dataset(name).load(root)
+
+
+def present(name: str, root: Path | None = None) -> bool:
+    """Whether a data set can be loaded without fetching or making anything. Raises NotFoundError for an unknown name."""
+    return dataset(name).status(root) != "missing"

@@ -1,0 +1,100 @@
+"""What every data set offers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+
+from nftlab import hypers
+from nftlab.data.task import Split, Task, digest
+from nftlab.errors import DataError, UsageError
+
+Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much (0: unknown)
+Status = Literal["embedded", "ready", "made", "missing"]
+
+_OVERSHOOT = 1.0  # images are in [0, 1]; this is wide enough for any interpolation and still catches 0 … 255
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+class Dataset(ABC):
+    """One data set. `root` is the folder above the data set's own; by default NFTLAB_DATA or the user's cache."""
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    licence: ClassVar[str]
+    counts: tuple[int, int, int]  # rows of the training, validation and test split
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return hypers.DATASETS[self.name].shape
+
+    @property
+    def classes(self) -> int:
+        """Number of classes; labels are 0 … classes − 1."""
+        return hypers.DATASETS[self.name].classes
+
+    @abstractmethod
+    def load(self, root: Path | None = None, progress: Progress = silent) -> Task:
+        """The data set as tensors on the CPU, the same every time. Raises DataError naming the command that mends it."""
+
+    @abstractmethod
+    def status(self, root: Path | None = None) -> Status:
+        """Whether it is here, by looking for files only: part of a library, as published, made from another, or not at all."""
+
+    @abstractmethod
+    def where(self, root: Path | None = None) -> Path | None:
+        """The folder it is read from, or None when it is embedded or missing."""
+
+    def get(self, root: Path | None = None, progress: Progress = silent) -> list[Path]:
+        """Fetch and check the published files; returns those that were fetched (none where there is nothing to fetch).
+
+        Raises DataError when they cannot be reached or are not the published ones, DiskError when they cannot be written.
+        """
+        return []
+
+    def make(self, root: Path | None = None, seed: int = 0, progress: Progress = silent) -> Path:
+        """Make the data set from another one by its published recipe; returns the folder. Raises UsageError where there is none."""
+        raise UsageError(f"there is no recipe to make {self.name} by")
+
+    def verify(self, root: Path | None = None) -> list[str]:
+        """Read everything and check it; returns what was checked, a line each. Raises DataError naming what is wrong."""
+        return self.check(self.load(root), self.mend(root))
+
+    def mend(self, root: Path | None = None) -> str | None:
+        """What to do when it is damaged, as the hint of a DataError; None where nothing can be."""
+        return None
+
+    def check(self, task: Task, mend: str | None = None) -> list[str]:
+        """Check counts, shapes, types, value and label ranges and the content hash of a task of this data set."""
+        lines = [f"{self.name}: {task.source}"]
+        for part, split, count in zip(("train", "valid", "test"), (task.train, task.valid, task.test), self.counts, strict=True):
+            if problem := self._problem(split, count, task.scale):
+                raise DataError(f"{self.name}, {part} split: {problem}", mend)
+            lines.append(f"{part}: {count} × {self.shape} {str(split.x.dtype).removeprefix('torch.')}, labels 0–{self.classes - 1}")
+        if (found := digest(task.train, task.valid, task.test)) != task.sha256:
+            raise DataError(f"{self.name}: the content's sha256 is {found}, {task.sha256} when it was written", mend)
+        return [*lines, f"sha256: {task.sha256}"]
+
+    def _problem(self, split: Split, count: int, scale: float) -> str | None:
+        """What is wrong with a split, or None."""
+        if tuple(split.x.shape) != (count, *self.shape) or tuple(split.y.shape) != (count,):
+            return f"shapes {tuple(split.x.shape)} and {tuple(split.y.shape)}, {(count, *self.shape)} and {(count,)} expected"
+        if split.x.dtype not in (torch.uint8, torch.float32) or split.y.dtype != torch.int64:
+            return f"types {split.x.dtype} and {split.y.dtype}, uint8 or float32 and int64 expected"
+        labels = split.y.min().item(), split.y.max().item()
+        if labels[0] < 0 or labels[1] >= self.classes:
+            return f"labels {labels[0]} … {labels[1]}, 0 … {self.classes - 1} expected"
+        low, high = split.x.min().item() * scale, split.x.max().item() * scale  # NaN if anything is
+        if not abs(low) + abs(high) < float("inf"):
+            return "values that are not finite numbers"
+        if len(self.shape) == 3 and not -_OVERSHOOT <= low <= high <= 1 + _OVERSHOOT:
+            return f"values {low:.3g} … {high:.3g}, 0 … 1 expected"
+        return None

@@ -1,0 +1,121 @@
+"""Data sets that took work to get, kept as memory-mapped arrays: a folder that is there whole or not at all.
+
+A cache folder holds `x.npy` (all rows of training, validation and test split in this order), `y.npy` and
+`meta.json`. Its name says what it was read or made from, so a changed source is another name and never a stale hit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nftlab.data.task import Split, cut, digest
+from nftlab.errors import DataError, DiskError
+
+_ABANDONED = 3600.0  # seconds after which a half-written folder belongs to nobody: writers need seconds, minutes at worst
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What a cache folder says of itself; `sha256` is `task.digest` of its splits."""
+
+    source: str
+    scale: float
+    counts: tuple[int, int, int]
+    sha256: str
+
+
+def write(
+    folder: Path,
+    chunks: Iterable[tuple[np.ndarray, np.ndarray]],
+    *,
+    counts: tuple[int, int, int],
+    shape: tuple[int, ...],
+    dtype: type,
+    scale: float,
+    source: str,
+    replace: bool = False,
+) -> None:
+    """Write the rows that come in chunks (x (m, *shape) of `dtype`, y (m,)) aside, then rename to `folder`.
+
+    If another process wrote the same folder meanwhile, its work is kept, unless `replace`. Raises DiskError when
+    the disk is full or read-only, DataError when the rows are not `sum(counts)`.
+    """
+    with _aside(folder, replace) as aside:
+        _write_rows(aside, chunks, (sum(counts), *shape), np.dtype(dtype))
+        splits = cut(*_arrays(aside), counts)
+        meta = {"source": source, "scale": scale, "counts": counts, "sha256": digest(*splits)}
+        (aside / "meta.json").write_text(json.dumps(meta, indent=1) + "\n")
+
+
+def read(folder: Path, mend: str) -> tuple[tuple[Split, Split, Split], Meta]:
+    """The splits of a cache folder, memory-mapped copy-on-write, and what it says of itself.
+
+    Raises DataError with `mend` as its hint when the folder is damaged.
+    """
+    try:
+        fields = json.loads((folder / "meta.json").read_text())
+        first, second, third = fields["counts"]
+        meta = Meta(fields["source"], float(fields["scale"]), (first, second, third), fields["sha256"])
+        x, y = _arrays(folder)
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise DataError(f"{folder} is damaged ({error})", mend) from error
+    if not len(x) == len(y) == sum(meta.counts):
+        raise DataError(f"{folder} is damaged: {len(x)} images and {len(y)} labels, {sum(meta.counts)} expected", mend)
+    return cut(x, y, meta.counts), meta
+
+
+def _arrays(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    # Mode "c": torch wants memory it may write; what is written stays private and no page is copied before.
+    return np.load(folder / "x.npy", mmap_mode="c"), np.load(folder / "y.npy")
+
+
+@contextlib.contextmanager
+def _aside(folder: Path, replace: bool) -> Iterator[Path]:
+    """A new folder beside `folder` that takes its name when the block ends well and vanishes when it does not."""
+    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        _sweep(folder.parent)
+        aside.mkdir(parents=True)
+        yield aside
+        if replace:
+            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError) if folder.is_dir() else contextlib.nullcontext():
+            os.rename(aside, folder)
+    except OSError as error:
+        raise DiskError(f"cannot write {folder} ({error.strerror or error})", "free the disk, or set NFTLAB_DATA to another") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what killed writers left behind."""
+    for left in parent.glob(".*.part"):
+        if left.is_dir() and time.time() - left.stat().st_mtime > _ABANDONED:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _write_rows(folder: Path, chunks: Iterable[tuple[np.ndarray, np.ndarray]], shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Stream rows to x.npy and y.npy; written, not memory-mapped, so that a full disk is an error and not a signal."""
+    labels: list[np.ndarray] = []
+    with open(folder / "x.npy", "wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_2_0(file, header)
+        for x, y in chunks:
+            file.write(np.ascontiguousarray(x, dtype=dtype).data)
+            labels.append(y)
+        file.flush()
+        os.fsync(file.fileno())
+    found = sum(map(len, labels))
+    if found != shape[0]:
+        raise DataError(f"{folder.name}: {found} rows, {shape[0]} expected")
+    np.save(folder / "y.npy", np.concatenate(labels).astype(np.int64))

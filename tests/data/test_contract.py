@@ -1,0 +1,107 @@
+"""What every data set promises, over the whole family."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nftlab import hypers
+from nftlab.data import DATASETS, Task, load, present
+from nftlab.data.base import Dataset
+from nftlab.data.mnist_rot import MnistRot
+from nftlab.errors import DataError, NotFoundError, UsageError
+from tests.data.formats import SMALL, RealData, write_small
+
+
+def at_hand(dataset: Dataset, real_data: RealData, tmp_path: Path) -> tuple[Dataset, Path]:
+    """The data set and a root where it can be loaded: itself where the data are here, else a small one of its format."""
+    if dataset.name == "mnist":
+        return real_data.mnist, real_data.root
+    if dataset.name == "mnist-rot":
+        small = MnistRot(write_small(tmp_path), SMALL)
+        small.make(tmp_path)
+        return small, tmp_path
+    return dataset, tmp_path
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_data_set_keeps_its_promises(name: str, real_data: RealData, tmp_path: Path) -> None:
+    assert DATASETS[name].name == name
+    dataset, root = at_hand(DATASETS[name], real_data, tmp_path)
+    assert dataset.about
+    assert dataset.licence
+    assert dataset.status(root) != "missing"
+    task = dataset.load(root)
+    for split, count in zip((task.train, task.valid, task.test), dataset.counts, strict=True):
+        assert split.x.shape == (count, *hypers.DATASETS[name].shape)
+        assert split.x.dtype in (torch.uint8, torch.float32)
+        assert split.x.is_contiguous()
+        assert split.y.dtype == torch.int64
+        assert len(split) == count
+        assert set(split.y.unique().tolist()) == set(range(hypers.DATASETS[name].classes))
+    assert (task.name, task.shape, task.classes) == (name, hypers.DATASETS[name].shape, hypers.DATASETS[name].classes)
+    assert no_example_twice(task)
+    assert same(task, dataset.load(root))
+    assert any(task.sha256 in line for line in dataset.verify(root))
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_images_are_in_the_unit_interval_once_scaled(name: str, real_data: RealData, tmp_path: Path) -> None:
+    dataset, root = at_hand(DATASETS[name], real_data, tmp_path)
+    task = dataset.load(root)
+    if len(task.shape) == 3:
+        seen = task.train.x.float() * task.scale
+        assert seen.min() == 0
+        assert 0.9 < seen.max() <= 1
+
+
+@pytest.mark.parametrize("name", [name for name in DATASETS if DATASETS[name].status() != "embedded"])
+def test_missing_data_name_the_command_that_brings_them(name: str, tmp_path: Path) -> None:
+    assert not present(name, tmp_path)
+    assert DATASETS[name].where(tmp_path) is None
+    with pytest.raises(DataError, match=f"{name} is not here.*nftlab data get {name}"):
+        load(name, tmp_path)
+    with pytest.raises(DataError, match=f"nftlab data get {name}"):
+        DATASETS[name].verify(tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name in DATASETS if DATASETS[name].status() == "embedded"])
+def test_embedded_data_need_nothing(name: str, tmp_path: Path) -> None:
+    assert present(name)
+    assert DATASETS[name].get(tmp_path) == []
+    assert DATASETS[name].where(tmp_path) is None
+    with pytest.raises(UsageError, match=f"no recipe to make {name}"):
+        DATASETS[name].make(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_family_is_the_one_that_sweep_files_may_name() -> None:
+    assert list(DATASETS) == list(hypers.DATASETS)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(NotFoundError, match="did you mean 'digits'"):
+        load("digit")
+
+
+def test_digits_are_the_same_on_every_machine() -> None:
+    assert load("digits").sha256 == "ff71a1663a08949399cfd01b6ca1fadac2d3203362f3393801706feee5de066e"
+
+
+def test_a_task_moves_with_all_its_splits() -> None:
+    moved = load("two-moons").to("meta")
+    assert {tensor.device.type for split in (moved.train, moved.valid, moved.test) for tensor in (split.x, split.y)} == {"meta"}
+    assert moved.sha256 == load("two-moons").sha256
+
+
+def same(a: Task, b: Task) -> bool:
+    parts = [(getattr(a, name), getattr(b, name)) for name in ("train", "valid", "test")]
+    return all(torch.equal(p.x, q.x) and torch.equal(p.y, q.y) for p, q in parts) and a.sha256 == b.sha256
+
+
+def no_example_twice(task: Task) -> bool:
+    """Whether no example of one split is in another."""
+    rows = [{row.tobytes() for row in split.x.numpy()} for split in (task.train, task.valid, task.test)]
+    return len(rows[0] | rows[1] | rows[2]) == sum(map(len, rows))
