@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
@@ -129,7 +130,7 @@ def build(config: Mapping[str, Any]) -> Hypers:
     if problems:
         raise ValueError("; ".join(f"{name}: {what}" for name, what in problems))
     cls = ALGORITHMS[config["algorithm"]]
-    kinds = get_type_hints(cls)
+    kinds = _kinds(cls)
     values = {name: _convert(kinds[name], value) for name, value in config.items()}
     if cls is NFT:
         images = len(DATASETS[values.get("dataset", Hypers.dataset)].shape) == 3
@@ -142,9 +143,9 @@ def check(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     name = config.get("algorithm")
     if not isinstance(name, str) or name not in ALGORITHMS:
         return [("algorithm", f"{name!r} is not one of {', '.join(ALGORITHMS)}{nearest(str(name), ALGORITHMS)}")]
-    known = {f.name: f for f in dataclasses.fields(ALGORITHMS[name])}
+    known = _fields(ALGORITHMS[name])
     problems = [(key, f"unknown for algorithm {name}{nearest(key, known)}") for key in config if key not in known]
-    kinds = get_type_hints(ALGORITHMS[name])
+    kinds = _kinds(ALGORITHMS[name])
     for key, value in config.items():
         if key in known and (what := _problem(known[key], kinds[key], value)):
             problems.append((key, what))
@@ -155,18 +156,28 @@ def check(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def config_of(hypers: Hypers) -> dict[str, Any]:
     """The canonical configuration: every field, typed, in declaration order."""
-    return dataclasses.asdict(hypers)
+    return {name: getattr(hypers, name) for name in _fields(type(hypers))}
 
 
 def static_of(hypers: Hypers) -> dict[str, Any]:
     """The fields that trials of one pack must share."""
-    return {f.name: getattr(hypers, f.name) for f in dataclasses.fields(hypers) if f.metadata["static"]}
+    return {name: getattr(hypers, name) for name, field in _fields(type(hypers)).items() if field.metadata["static"]}
 
 
 def nearest(word: str, allowed: Any) -> str:
     """` (did you mean …?)` when something allowed is close to the word, else the empty string."""
     match = difflib.get_close_matches(word, list(allowed), n=1)
     return f" (did you mean {match[0]!r}?)" if match else ""
+
+
+@functools.cache  # reading the annotations costs a hundred times more than using them: a sweep builds thousands of trials
+def _kinds(cls: type[Hypers]) -> dict[str, type]:
+    return get_type_hints(cls)
+
+
+@functools.cache
+def _fields(cls: type[Hypers]) -> dict[str, dataclasses.Field[Any]]:
+    return {field.name: field for field in dataclasses.fields(cls)}
 
 
 def _convert(kind: type, value: Any) -> Any:

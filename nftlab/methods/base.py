@@ -1,0 +1,105 @@
+"""What a training method is: a file that says only what differs from classic training, for ONE trial.
+
+The training loop trains many trials ("lanes") as one program; a method cannot tell. It has two halves:
+
+* `networks` and `plan` run on the host with one lane's hyper-parameters and plain Python numbers. The plan of an epoch
+  lists its passes over the training set: which network each moves and, batch by batch, `how` (a whole number that
+  may change shapes and control flow: on or off, a count of kept examples, of inner iterations) and `numbers` (what only
+  scales: weights, strengths). Lanes whose plans agree in everything but the numbers are trained together.
+* `present` and `tutor` are tensor code for one batch (b, …) of one lane, mapped over the lanes by torch.func.vmap:
+  no Python `if` on a tensor, no `.item()`, no boolean indexing, no random numbers. In them `self.h` has the static
+  hyper-parameters only; all that may differ between lanes comes in `numbers` as 0-d tensors. Networks are called as
+  `nets["classifier"](x, masks, train=True)`; without masks nothing is dropped.
+
+To add a method: its hyper-parameters in nftlab/hypers.py, its file here, its line in `METHODS`. The contract tests
+(alone equals in a pack, resumed equals uninterrupted) pick it up from there. Examples of what fits:
+
+* a method that drops examples plans `how` = kept count (0 once all are kept) and returns `x[kept], y[kept]` from
+  `present`, `kept` in ascending order;
+* a method that moves the input along its gradient plans `how` = iterations and calls `torch.func.grad` in `present`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from nftlab.hypers import Hypers, static_of
+
+Nets = Mapping[str, Callable[..., Tensor]]
+Numbers = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that a method trains beside the classifier: which (a key of train.simplifiers.SIMPLIFIERS) and Adam's settings."""
+
+    kind: str
+    lr: float
+    weight_decay: float
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass over the freshly shuffled training set; `how` and each of `numbers` have one entry per batch.
+
+    `trains` is the network that moves: "classifier" (the loop's own step; `present` is asked where `how` is not 0, else
+    the batch is shown as it is and only the classifier runs) or one of `Method.networks` (the method's `tutor`).
+    `stream` names the pass's own random numbers: passes of an epoch must differ in it. Without `dropout` no masks are drawn.
+    """
+
+    trains: str
+    how: Sequence[int]
+    numbers: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    stream: str = ""
+    dropout: bool = True
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What lanes must have in common to run this pass as one program."""
+        return self.trains, tuple(self.how), tuple(self.numbers), self.stream, self.dropout
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One epoch: its passes in order, whether the epoch may be selected by validation, and values to log with it."""
+
+    passes: tuple[Pass, ...]
+    eligible: bool = True
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+class Method:
+    """Classic behaviour in every respect; a method overrides what it changes."""
+
+    def __init__(self, hypers: Hypers, features: int) -> None:
+        self.h: Any = SimpleNamespace(**static_of(hypers))
+        self.features = features  # numbers per example
+
+    def networks(self, h: Any) -> dict[str, Network]:
+        """The networks trained beside the classifier, by the names under which `nets` will have them."""
+        return {}
+
+    def plan(self, h: Any, epoch: int, steps: int) -> Plan:
+        """What happens in an epoch (1-based) of `steps` batches."""
+        return Plan((Pass("classifier", (0,) * steps),))
+
+    def present(self, nets: Nets, x: Tensor, y: Tensor, how: int, numbers: Numbers) -> tuple[Tensor, Tensor]:
+        """What the classifier is shown in place of (x, y); no gradient flows through it."""
+        return x, y
+
+    def tutor(
+        self, nets: Nets, x: Tensor, y: Tensor, masks: Sequence[Tensor], how: int, numbers: Numbers
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The scalar objective of a pass that trains another network, and means over the batch to log by name."""
+        raise TypeError(f"{type(self).__name__} plans a pass for another network than the classifier but has no tutor")
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Mean cross-entropy of logits (b, classes) against labels (b,)."""
+    return F.cross_entropy(logits, y)

@@ -1,0 +1,9 @@
+"""CT, classic training: one step per batch on mean cross-entropy (METHODS.md 2.1)."""
+
+from __future__ import annotations
+
+from nftlab.methods.base import Method
+
+
+class Classic(Method):
+    """The loop as it is."""

@@ -1,0 +1,102 @@
+"""A network as a function of its weights, and the numbers one lane has for it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from nftlab.train.networks import DropoutSites
+from nftlab.train.rng import seed_of
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass
+class NetState:
+    """All numbers of one network in training: of one lane, or of K lanes with a leading axis K on every tensor.
+
+    `weights` (P,) are the parameters one after the other, `m` and `v` (P,) Adam's averages of gradients and their
+    squares, `steps` () int64 on the CPU the optimiser steps taken, `buffers` BatchNorm's running statistics.
+    """
+
+    weights: Tensor
+    buffers: Tensors
+    m: Tensor
+    v: Tensor
+    steps: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.int64))
+
+
+class Net:
+    """What `build` builds, as code and shapes without numbers: call it with parameters and buffers."""
+
+    def __init__(self, build: Callable[[], nn.Module]) -> None:
+        self._build = build
+        with torch.device("meta"):
+            skeleton = build()
+        # one skeleton per mode: switching a module's mode at every call would walk its layers
+        self._modes = {True: skeleton, False: copy.deepcopy(skeleton).eval()}
+        self.shapes = {name: p.shape for name, p in skeleton.named_parameters()}
+        self.sizes = [shape.numel() for shape in self.shapes.values()]
+        self.needs_pairs = any(isinstance(layer, nn.BatchNorm1d) for layer in skeleton.modules())
+        self.dropout: DropoutSites = skeleton.dropout  # type: ignore[assignment]  # nn.Module types attributes as tensors
+
+    def __call__(self, params: Tensors, buffers: Tensors, *inputs: object, train: bool) -> tuple[Tensor, Tensors]:
+        """(output, new buffers); in train mode BatchNorm uses batch statistics and the given buffers stay as they are."""
+        if train:
+            buffers = {name: buffer.clone() for name, buffer in buffers.items()}
+        return functional_call(self._modes[train], (params, buffers), inputs), buffers
+
+    def initial(self, seed: int, purpose: str, dtype: torch.dtype, device: torch.device) -> NetState:
+        """Fresh numbers, drawn in float32 whatever `dtype` is; torch's global generator is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(seed, purpose))
+            module = self._build()
+        weights = torch.cat([p.detach().flatten() for p in module.parameters()]).to(device, dtype)
+        buffers = {name: b.to(device, dtype) for name, b in module.named_buffers()}
+        return NetState(weights, buffers, torch.zeros_like(weights), torch.zeros_like(weights))
+
+    def views(self, weights: Tensor) -> Tensors:
+        """The parameters by name, as views of (P,) or (K, P) weights."""
+        pieces = weights.split(self.sizes, -1)
+        return {
+            name: piece.view(*piece.shape[:-1], *shape) for (name, shape), piece in zip(self.shapes.items(), pieces, strict=True)
+        }
+
+    def flat(self, params: Mapping[str, Tensor]) -> Tensor:
+        """The inverse of `views` for one lane."""
+        return torch.cat([params[name].flatten() for name in self.shapes])
+
+
+class BoundNet:
+    """A network with one lane's weights. Call it as `net(*inputs, train=...)`; `buffers` follows what it leaves."""
+
+    def __init__(self, net: Net, params: Tensors, buffers: Tensors) -> None:
+        self._net, self._params, self.buffers = net, params, buffers
+
+    def __call__(self, *inputs: object, train: bool) -> Tensor:
+        out, self.buffers = self._net(self._params, self.buffers, *inputs, train=train)
+        return out
+
+
+def stack(states: list[NetState]) -> NetState:
+    """Copies of the lanes' numbers with a leading axis; a single lane gets no axis."""
+    join = torch.stack if len(states) > 1 else lambda tensors: tensors[0].clone()
+    buffers = {name: join([s.buffers[name] for s in states]) for name in states[0].buffers}
+    return NetState(
+        join([s.weights for s in states]), buffers, join([s.m for s in states]), join([s.v for s in states]), join([s.steps for s in states])
+    )
+
+
+def unstack(state: NetState) -> list[NetState]:
+    """The inverse of `stack`: one state per lane, views of the stacked tensors."""
+    if state.weights.dim() == 1:
+        return [state]
+    return [
+        NetState(state.weights[k], {name: b[k] for name, b in state.buffers.items()}, state.m[k], state.v[k], state.steps[k])
+        for k in range(len(state.weights))
+    ]

@@ -1,0 +1,105 @@
+"""The classifiers of the NFT paper (METHODS.md 5.1).
+
+Dropout is an argument: a network lists in `dropout` the (shape per example, rate) of each of its masks and its
+`forward(x, masks)` multiplies by them; without masks it does not drop. So a forward pass is a pure function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nftlab.errors import ConfigError
+
+Shape = tuple[int, ...]
+DropoutSites = tuple[tuple[Shape, float], ...]
+
+
+def batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.Module:
+    """The layer without its counter of batches, which only a cumulative average (momentum None) would read."""
+    layer.num_batches_tracked = None
+    return layer
+
+
+class FCA(nn.Module):
+    """FC-A: ten tanh units."""
+
+    dropout: DropoutSites = ()
+
+    def __init__(self, shape: Shape, outputs: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(prod(shape), 10)
+        self.out = nn.Linear(10, outputs)
+
+    def forward(self, x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
+        return self.out(torch.tanh(self.hidden(x.flatten(1))))
+
+
+class FCB(nn.Module):
+    """FC-B: 2500-2000-1500-1000-500 units, each layer Linear → BatchNorm → ReLU."""
+
+    dropout: DropoutSites = ()
+
+    def __init__(self, shape: Shape, outputs: int) -> None:
+        super().__init__()
+        widths = (prod(shape), 2500, 2000, 1500, 1000, 500)
+        layers: list[nn.Module] = []
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(before, after), batch_norm(nn.BatchNorm1d(after)), nn.ReLU()]
+        self.hidden = nn.Sequential(*layers)
+        self.out = nn.Linear(widths[-1], outputs)
+
+    def forward(self, x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
+        return self.out(self.hidden(x.flatten(1)))
+
+
+class ConvNet(nn.Module):
+    """Valid convolutions with ReLU → 2×2 max pooling → dropout ¼ → 128 ReLU units → dropout ½ → logits."""
+
+    kernels: tuple[tuple[int, int], ...]  # (filters, kernel size) of each convolution
+
+    def __init__(self, shape: Shape, outputs: int) -> None:
+        super().__init__()
+        if len(shape) != 3:
+            raise ConfigError(f"a convolutional network needs images, the examples have shape {shape}", "use fc-a or fc-b")
+        channels, sides = shape[0], [side - sum(size - 1 for _, size in self.kernels) for side in shape[1:]]
+        if min(sides) < 2:
+            raise ConfigError(f"images of {shape[1]}×{shape[2]} are too small for this convolutional network", "use fc-a or fc-b")
+        self.convs = nn.ModuleList()
+        for filters, size in self.kernels:
+            self.convs.append(nn.Conv2d(channels, filters, size))
+            channels = filters
+        pooled = (channels, sides[0] // 2, sides[1] // 2)
+        self.hidden = nn.Linear(prod(pooled), 128)
+        self.out = nn.Linear(128, outputs)
+        self.dropout: DropoutSites = ((pooled, 0.25), ((128,), 0.5))
+
+    def forward(self, x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
+        for conv in self.convs:
+            x = F.relu(conv(x))
+        x = F.max_pool2d(x, 2)
+        if masks:
+            x = x * masks[0]
+        x = F.relu(self.hidden(x.flatten(1)))
+        if masks:
+            x = x * masks[1]
+        return self.out(x)
+
+
+class CNNA(ConvNet):
+    """CNN-A: two convolutions 3×3 of 32 and 64 filters."""
+
+    kernels = ((32, 3), (64, 3))
+
+
+class CNNB(ConvNet):
+    """CNN-B: four convolutions, 4×4 of 32 and 48 filters, 3×3 and 2×2 of 64."""
+
+    kernels = ((32, 4), (48, 4), (64, 3), (64, 2))
+
+
+NETWORKS: dict[str, Callable[[Shape, int], nn.Module]] = {"fc-a": FCA, "fc-b": FCB, "cnn-a": CNNA, "cnn-b": CNNB}

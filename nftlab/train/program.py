@@ -1,0 +1,98 @@
+"""What all lanes of a pack share, and the functions of one lane and one batch that are mapped over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nftlab.data.task import Task
+from nftlab.errors import ConfigError
+from nftlab.hypers import Hypers
+from nftlab.methods import METHODS, Method
+from nftlab.methods.base import Nets, Numbers, cross_entropy
+from nftlab.train.feed import bounds
+from nftlab.train.net import BoundNet, Net, Tensors
+from nftlab.train.networks import NETWORKS
+from nftlab.train.simplifiers import SIMPLIFIERS
+
+CLASSIFIER = "classifier"
+DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
+
+Trees = dict[str, Tensors]  # network → name → tensor
+# (objective, new buffers, means over the batch to log)
+Step = tuple[Tensor, Trees, dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Networks, method, data and batches of a pack."""
+
+    task: Task
+    method: Method
+    nets: dict[str, Net]
+    edges: list[tuple[int, int]]  # of the batches of a pass
+    dtype: torch.dtype
+
+    def learn(self, how: int) -> Callable[..., Step]:
+        """The classifier's step on one batch: cross-entropy of what the method shows."""
+
+        def step(params: Trees, buffers: Trees, x: Tensor, y: Tensor, masks: tuple[Tensor, ...], numbers: Numbers) -> Step:
+            nets = self._bind(params, buffers)
+            if how:
+                with torch.no_grad():  # what is shown is data
+                    x, y = self.method.present(nets, x, y, how, numbers)
+            logits = nets[CLASSIFIER](x, masks, train=True)
+            loss = cross_entropy(logits, y)
+            wrong = logits.detach().argmax(-1).ne(y).to(loss.dtype).mean()
+            return loss, _buffers(nets), {"train/loss": loss.detach(), "train/error": 100 * wrong}
+
+        return step
+
+    def tutor(self, how: int) -> Callable[..., Step]:
+        """Another network's step on one batch: the method's objective."""
+
+        def step(params: Trees, buffers: Trees, x: Tensor, y: Tensor, masks: tuple[Tensor, ...], numbers: Numbers) -> Step:
+            nets = self._bind(params, buffers)
+            loss, means = self.method.tutor(nets, x, y, masks, how, numbers)
+            return loss, _buffers(nets), {name: mean.detach() for name, mean in means.items()}
+
+        return step
+
+    def logits(self, params: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
+        """The classifier in eval mode."""
+        return self.nets[CLASSIFIER](params, buffers, x, train=False)[0]
+
+    def _bind(self, params: Trees, buffers: Trees) -> dict[str, BoundNet]:
+        return {name: BoundNet(self.nets[name], params[name], buffers[name]) for name in params}
+
+
+def build(task: Task, h: Hypers) -> Program:
+    """The program of trials with the static fields of `h`; raises ConfigError when networks and data do not fit."""
+    if h.algorithm not in METHODS or h.network not in NETWORKS:
+        raise ConfigError(f"no algorithm {h.algorithm!r} with network {h.network!r} can be trained here")
+    outputs = max(10, task.classes) if h.outputs == "ten" else task.classes
+    method = METHODS[h.algorithm](h, prod(task.shape))
+    nets = {CLASSIFIER: Net(lambda: NETWORKS[h.network](task.shape, outputs))}
+    for name, network in method.networks(h).items():
+        nets[name] = _second(network.kind, task, outputs, h)
+    edges = bounds(len(task.train), h.batch_size)
+    smallest = min((stop - start for start, stop in edges), default=0)
+    if not smallest or (smallest == 1 and any(net.needs_pairs for net in nets.values())):
+        raise ConfigError(f"batches of {smallest} examples cannot train {h.network}", "raise batch_size")
+    return Program(task, method, nets, edges, DTYPES[h.precision])
+
+
+def _second(kind: str, task: Task, labels: int, h: Any) -> Net:
+    return Net(lambda: SIMPLIFIERS[kind](task.shape, labels, h))
+
+
+def _buffers(nets: dict[str, BoundNet]) -> Trees:
+    return {name: net.buffers for name, net in nets.items()}
+
+
+__all__ = ["CLASSIFIER", "DTYPES", "Nets", "Program", "Step", "Tensors", "Trees", "build"]

@@ -1,0 +1,91 @@
+"""The second networks of neural friendly training (METHODS.md 5.2): they map an example to a simpler one of its shape.
+
+Their `forward(x, y)` takes examples and labels; the labels enter as one-hot planes (images) or features (vectors)
+when `labels`, the number of entries of that one-hot code, is not 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nftlab.errors import ConfigError
+from nftlab.train.networks import DropoutSites, Shape, batch_norm
+
+
+class DoubleConv(nn.Sequential):
+    """Twice 3×3 convolution → BatchNorm → ReLU; a `linear` one ends with its second convolution."""
+
+    def __init__(self, before: int, between: int, after: int, *, linear: bool = False) -> None:
+        layers = [nn.Conv2d(before, between, 3, padding=1), batch_norm(nn.BatchNorm2d(between)), nn.ReLU()]
+        layers += [nn.Conv2d(between, after, 3, padding=1)]
+        super().__init__(*layers, *([] if linear else [batch_norm(nn.BatchNorm2d(after)), nn.ReLU()]))
+
+
+class UNet(nn.Module):
+    """U-Net of `nu` levels (1 or 2) and `n_f` filters at the first; `linear` drops the last BatchNorm and ReLU."""
+
+    dropout: DropoutSites = ()
+
+    def __init__(self, shape: Shape, labels: int, *, n_f: int, nu: int, linear: bool) -> None:
+        super().__init__()
+        if len(shape) != 3 or min(shape[1:]) < 2**nu:
+            raise ConfigError(f"a U-Net of {nu} levels cannot take examples of shape {shape}", "use simplifier fc")
+        self.labels, channels = labels, shape[0]
+        inner = n_f * nu  # filters below the first level: n_f of one level, 2·n_f of two
+        self.first = DoubleConv(channels + labels, n_f, n_f)
+        self.down = nn.ModuleList([DoubleConv(n_f, inner, inner), *(DoubleConv(inner, inner, inner) for _ in range(nu - 1))])
+        ups = [DoubleConv(2 * inner, inner, n_f)] if nu == 2 else []
+        self.up = nn.ModuleList([*ups, DoubleConv(2 * n_f, n_f, channels, linear=linear)])
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        if self.labels:
+            planes = F.one_hot(y, self.labels).to(x.dtype)[:, :, None, None]
+            x = torch.cat([x, planes.expand(-1, -1, x.shape[-2], x.shape[-1])], 1)
+        levels = [self.first(x)]
+        for down in self.down:
+            levels.append(down(F.max_pool2d(levels[-1], 2)))
+        x = levels.pop()
+        for up in self.up:
+            skip = levels.pop()
+            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+            high, wide = skip.shape[-2] - x.shape[-2], skip.shape[-1] - x.shape[-1]
+            if high or wide:  # a side was odd: pooling rounded it down
+                x = F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
+            x = up(torch.cat([skip, x], 1))
+        return x
+
+
+class FC256(nn.Module):
+    """One hidden layer of 256 ReLU units, linear output; images are flattened and given their shape back."""
+
+    dropout: DropoutSites = ()
+
+    def __init__(self, shape: Shape, labels: int) -> None:
+        super().__init__()
+        self.labels = labels
+        self.hidden = nn.Linear(prod(shape) + labels, 256)
+        self.out = nn.Linear(256, prod(shape))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        seen = x.flatten(1)
+        if self.labels:
+            seen = torch.cat([seen, F.one_hot(y, self.labels).to(x.dtype)], 1)
+        return self.out(F.relu(self.hidden(seen))).view_as(x)
+
+
+def _unet(shape: Shape, labels: int, h: Any) -> nn.Module:
+    return UNet(shape, labels if h.label_conditioning else 0, n_f=h.n_f, nu=h.nu, linear=h.aux_output == "linear")
+
+
+def _fc(shape: Shape, labels: int, h: Any) -> nn.Module:
+    return FC256(shape, labels if h.label_conditioning else 0)
+
+
+# Networks that methods ask for by name: built from the shape of an example, the number of label entries and the static fields.
+SIMPLIFIERS: dict[str, Callable[[Shape, int, Any], nn.Module]] = {"unet": _unet, "fc": _fc}
