@@ -1,0 +1,213 @@
+"""Opening the database: which one, its pragmas, its schema."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from nftlab.errors import ConfigError, DatabaseError, SchemaError, UsageError
+from nftlab.store import faults
+from nftlab.store.place import refuse_network
+from nftlab.store.tables import SCHEMA, VERSION_TABLE
+
+BUSY = 0.5  # seconds SQLite itself waits for a lock, deaf to Ctrl-C; patience beyond that is ours
+PATIENCE = 120.0  # seconds a write waits for a locked database unless told otherwise: two default leases
+_MIGRATION_LOCK = 0x6E66746C  # "nftl": the advisory lock under which one process creates or upgrades the schema
+
+
+def default_url() -> str:
+    """NFTLAB_DB, else the SQLite file db/nftlab.sqlite in the current folder."""
+    return os.environ.get("NFTLAB_DB") or f"sqlite:///{Path.cwd() / 'db' / 'nftlab.sqlite'}"
+
+
+def open_db(url: str | None, *, create: bool) -> Engine | None:
+    """The engine of an existing database at our schema; with `create`, of one that is made if need be.
+
+    `url` is a SQLAlchemy URL or the path of a SQLite file; None: `default_url()`. Without `create`, a missing or empty
+    database gives None and nothing is written. Raises SchemaError for another schema version, DatabaseError when the
+    database cannot be opened or lives on a network file system, UsageError for a URL of another kind.
+    """
+    engine = _engine(_parse(url))
+    file = _file(engine)
+    if file is not None and not create and not file.is_file():
+        return None
+    found = _version(engine) if file is None or file.is_file() else None
+    if found is None:
+        if not create:
+            engine.dispose()
+            return None
+        _migrate(engine, only_if_empty=True)
+    elif found != SCHEMA:
+        raise _mismatch(engine.url, found)
+    return engine
+
+
+def upgrade(url: str | None) -> tuple[str | None, str]:
+    """Bring the database (made if need be) to this nftlab's schema; returns the version before and after."""
+    engine = _engine(_parse(url))
+    before = _migrate(engine, only_if_empty=False)
+    engine.dispose()
+    return before, SCHEMA
+
+
+def writing(engine: Engine, patience: float = PATIENCE) -> Engine:
+    """The same engine for transactions that write: on SQLite they begin IMMEDIATE and wait `patience` seconds for the lock."""
+    return engine.execution_options(nftlab_patience=patience)
+
+
+def shown(url: str | URL | None) -> str:
+    """The database's URL as messages print it: no password, no driver."""
+    parsed = url if isinstance(url, URL) else _parse(url)
+    if "password" in parsed.query:
+        parsed = parsed.update_query_dict({"password": "***"})
+    return parsed.set(drivername=parsed.get_backend_name()).render_as_string(hide_password=True)
+
+
+def now(connection: Connection) -> float:
+    """The database's clock: seconds since the epoch, UTC."""
+    from nftlab.store.sql import WORDS
+
+    return float(connection.execute(text(f"SELECT {WORDS[connection.dialect.name]['now']}")).scalar_one())
+
+
+def _parse(url: str | None) -> URL:
+    """A SQLite or Postgres URL with our drivers, from what a user writes."""
+    written = url or default_url()
+    if "://" not in written:
+        written = f"sqlite:///{written}"
+    try:
+        parsed = make_url(written)
+    except ArgumentError:
+        raise UsageError(f"{written!r} is not a database URL", "write sqlite:///PATH or postgresql://USER@HOST/NAME") from None
+    kind = parsed.get_backend_name()
+    if kind in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if kind != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise UsageError(f"{written!r}: the job table is a SQLite file or a Postgres database", "write sqlite:///PATH or postgresql://…")
+    return parsed.set(drivername="sqlite", database=str(Path(parsed.database).expanduser().absolute()))
+
+
+def _file(engine: Engine) -> Path | None:
+    return Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
+
+
+def _engine(url: URL) -> Engine:
+    if url.drivername == "sqlite":
+        refuse_network(Path(str(url.database)))
+        engine = create_engine(url, connect_args={"timeout": BUSY})
+        event.listen(engine, "connect", _pragmas)
+        event.listen(engine, "begin", _begin)
+    else:
+        try:
+            engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        except ImportError:
+            raise ConfigError("Postgres needs psycopg", "pip install 'nftlab[postgres]'") from None
+    event.listen(engine, "handle_error", faults.on_error)
+    return engine
+
+
+def _pragmas(driver: sqlite3.Connection, _record: Any) -> None:
+    driver.isolation_level = None  # the sqlite3 module begins no transactions: `_begin` does
+    # NORMAL syncs at checkpoints of the log, not at commits: a power cut may undo the last commits, never tear the file, and
+    # work that the table does not know is done again. FULL would cost an fsync per epoch and claim.
+    driver.execute("PRAGMA synchronous = NORMAL")
+    driver.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin(connection: Connection) -> None:
+    """Start a SQLite transaction: a snapshot for reading, or at once the only writer.
+
+    A deferred transaction that turns into a writer fails at once when another wrote meanwhile, whatever the timeout.
+    """
+    patience = connection.get_execution_options().get("nftlab_patience")
+    driver: Any = connection.connection.dbapi_connection
+    deadline = time.monotonic() + (patience or 0)
+    while True:
+        try:
+            driver.execute("BEGIN" if patience is None else "BEGIN IMMEDIATE")
+            return
+        except sqlite3.Error as error:
+            if faults.locked(error) and time.monotonic() < deadline:
+                continue
+            raise faults.translate(connection.engine.url, error) or error from None
+
+
+def _version(engine: Engine) -> str | None:
+    """The schema version of the database, None if our tables are not there yet."""
+    with engine.connect() as connection:
+        return _read_version(connection)
+
+
+def _read_version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+
+
+def _mismatch(url: URL, found: str) -> SchemaError:
+    mend = f"nftlab db upgrade --db {shown(url)}" if found < SCHEMA else "install the newer nftlab that made it"
+    return SchemaError(f"{shown(url)} has schema {found}, this nftlab needs {SCHEMA}", mend)
+
+
+def _migrate(engine: Engine, *, only_if_empty: bool) -> str | None:
+    """Run the missing migrations in one transaction; of many processes at once, one does and the others find it done."""
+    from alembic import command
+    from alembic.config import Config
+
+    from nftlab.resources import shipped
+
+    config = Config()
+    config.set_main_option("script_location", str(shipped("db")).replace("%", "%%"))
+    with _alone(engine), writing(engine).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        before = _read_version(connection)
+        if before == SCHEMA:
+            return before
+        if before is not None and (only_if_empty or before > SCHEMA):
+            raise _mismatch(engine.url, before)
+        config.attributes["connection"] = connection
+        command.upgrade(config, SCHEMA)
+        return before
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """Only one process at a time makes a SQLite file: its folder is locked while the file is turned to write-ahead logging."""
+    file = _file(engine)
+    if file is None:
+        yield
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.open(file.parent, os.O_RDONLY)
+    except OSError as error:
+        hint = f"mkdir -p {file.parent} as a user who may, or name another database with --db or NFTLAB_DB"
+        raise DatabaseError(f"cannot make {file.parent}: {error.strerror}", hint) from None
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # on the folder, so that no lock file is left behind
+        _write_ahead(engine)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _write_ahead(engine: Engine) -> None:
+    """Switch the file to write-ahead logging (it stays so): readers never wait for the writer, nor it for them."""
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("PRAGMA journal_mode = WAL")
+    except sqlite3.Error as error:
+        raise faults.translate(engine.url, error) or error from None
+    finally:
+        connection.close()

@@ -1,0 +1,62 @@
+"""What goes wrong with a database, told in one line with the command that mends it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy.engine import URL, ExceptionContext
+
+from nftlab.errors import DatabaseError, DiskError, NftlabError
+
+_ELSEWHERE = "or name another database with --db or NFTLAB_DB"
+
+
+def locked(error: BaseException | None) -> bool:
+    """Whether another process holds SQLite's write lock, so that trying again helps."""
+    return isinstance(error, sqlite3.OperationalError) and _primary(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def translate(url: URL, error: BaseException | None) -> NftlabError | None:
+    """The error a user can act on, or None when the failure is a bug of ours (wrong SQL, broken constraint)."""
+    if isinstance(error, sqlite3.Error):
+        return _sqlite(Path(str(url.database)), error)
+    return _postgres(url, error)
+
+
+def on_error(context: ExceptionContext) -> NftlabError | None:
+    """SQLAlchemy's hook: what it raises instead of its own wrapping of a driver's error."""
+    engine = context.engine
+    return translate(engine.url, context.original_exception) if engine is not None else None
+
+
+def _primary(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits only say where it happened
+
+
+def _sqlite(path: Path, error: sqlite3.Error) -> NftlabError | None:
+    code = _primary(error)
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return DiskError(f"cannot write {path}: {error}", f"free space (df -h {path.parent}), then start again: nothing recorded is lost")
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return DatabaseError(f"cannot open {path} for writing: {error}", f"chmod -R u+w {path.parent} (as its owner) {_ELSEWHERE}")
+    if code == sqlite3.SQLITE_NOTADB:
+        return DatabaseError(f"{path} is not a SQLite database", f"move it away {_ELSEWHERE}")
+    if code == sqlite3.SQLITE_CORRUPT:
+        return DatabaseError(f"{path} is damaged: {error}", f"sqlite3 {path} .recover | sqlite3 {path}.mended saves what can be read")
+    if locked(error):
+        return DatabaseError(f"{path} stayed locked by another process", f"find it with fuser {path}, or use Postgres for many workers")
+    return None
+
+
+def _postgres(url: URL, error: BaseException) -> NftlabError | None:
+    import psycopg
+
+    shown, line = url.render_as_string(hide_password=True), " ".join(str(error).split())[:300]
+    if isinstance(error, psycopg.errors.DiskFull):
+        return DiskError(f"{shown}: {line}", "free space on the server's disk, then start again")
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction | psycopg.errors.InsufficientPrivilege):
+        return DatabaseError(f"cannot write {shown}: {line}", f"GRANT ALL ON SCHEMA public TO {url.username or 'the user'} {_ELSEWHERE}")
+    if isinstance(error, psycopg.OperationalError):
+        return DatabaseError(f"cannot reach {shown}: {line}", f"start the server or create the database (createdb) {_ELSEWHERE}")
+    return None

@@ -1,0 +1,204 @@
+"""The queue: claim, beat, record, finish, fail, release. Every verb is one short transaction for a whole pack.
+
+A write is believed only from the worker whose claim is the job's latest: the job is running and the tokens agree. So a job may be
+trained twice (at-least-once execution) but is recorded once.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row
+
+from nftlab.store.engine import writing
+from nftlab.store.moves import among, command, departure, leave, loss
+from nftlab.store.records import Claim, EpochRow, Outcome, Worker, finite
+from nftlab.store.sql import sentences
+from nftlab.store.tables import STATES
+
+MAX_BACKOFF = 600.0  # seconds
+LOST = "lost-trainer"  # a release with this cause counts as a loss: the trainer was killed, by what is not known
+
+
+class Queue:
+    """The job table as workers see it, on SQLite and Postgres alike.
+
+    `lease`: seconds a claim lives without a beat. `stalled_after`: seconds without progress after which beats renew it no longer
+    (may be changed while working: it travels with each progress stamp). `backoff`: seconds of pause after a first crash, doubled by
+    each further one, give or take a half. Writes wait for a locked SQLite file for two leases, at least 30 s.
+    """
+
+    def __init__(self, engine: Engine, *, lease: float = 60.0, stalled_after: float = 600.0, backoff: float = 2.0) -> None:
+        self.lease = float(lease)
+        self.stalled_after = float(stalled_after)
+        self._backoff = backoff
+        self._sql = sentences(engine.dialect.name)
+        self._reader = engine
+        self._writer = writing(engine, patience=max(2 * lease, 30.0))
+
+    def peek(self) -> dict[str, Any] | None:
+        """`config`, `pack_key` and `alone` of the job that a claim would take first; None when nothing is claimable now."""
+        with self._reader.connect() as connection:
+            row = connection.execute(self._sql["peek"]).one_or_none()
+        return None if row is None else {"config": json.loads(row.config), "pack_key": row.pack_key, "alone": bool(row.alone)}
+
+    def claim(self, worker: Worker, k: int, circumstances: dict[str, Any], *, pack_key: str | None = None) -> list[Claim]:
+        """Take the head job and up to k−1 others that can train with it (of `pack_key` only, if given); [] when there are none.
+
+        Expired leases are taken back first. `circumstances` go on each attempt, with the pack's size and members added.
+        On Postgres [] may also mean that another worker holds the head's group: `drained` tells when there is nothing left.
+        """
+        wanted = {"k": k, "lease": self.lease, "stalled_after": self.stalled_after}
+        with self._writer.begin() as connection:
+            self._reclaim(connection, worker)
+            if pack_key is None:
+                rows = connection.execute(self._sql["claim"], wanted).all()
+            else:
+                rows = connection.execute(self._sql["claim_of"], wanted | {"pack_key": pack_key}).all()
+            if not rows:
+                return []
+            rows = sorted(rows, key=lambda row: (-row.priority, row.id))
+            noted = {**circumstances, "pack_size": len(rows), "pack": [row.job_key for row in rows]}
+            attempt = {"worker": worker.name, "host": worker.host, "pid": worker.pid, "circumstances": json.dumps(noted)}
+            started = connection.execute(self._sql["attempt"], attempt | among(connection, (row.id for row in rows))).all()
+            why = {"source": "queued", "target": "running", "who": worker.name, "host": worker.host, "why": "claimed"}
+            connection.execute(self._sql["transition"], [{"job_id": row.id, "token": row.token, **why} for row in rows])
+        attempts = {job_id: attempt_id for attempt_id, job_id in started}
+        return [_claim(row, attempts[row.id]) for row in rows]
+
+    def beat(self, claims: Sequence[Claim], *, progressed: bool) -> set[int]:
+        """Renew the leases, and the progress stamps if training moved; returns the job ids whose claims are stale."""
+        with self._writer.begin() as connection:
+            held = self._held(connection, claims)
+            self._renew(connection, held, progressed)
+        return _stale(claims, held)
+
+    def record_epoch(self, results: Sequence[tuple[Claim, EpochRow]]) -> set[int]:
+        """Write an epoch of each job of a pack, renewing its lease; returns stale job ids, of which nothing was written.
+
+        An epoch recorded before (trained again after a resume) is written over.
+        """
+        claims = [claim for claim, _ in results]
+        with self._writer.begin() as connection:
+            held = self._held(connection, claims)
+            rows = [_epoch_parameters(claim, row) for claim, row in results if claim.job_id in held]
+            if rows:
+                self._renew(connection, held, progressed=True)
+                connection.execute(self._sql["epoch_row"], rows)
+                connection.execute(self._sql["epoch"], rows)
+            if best := [row for row in rows if row["best"]]:
+                connection.execute(self._sql["best"], best)
+            if saved := [row for row in rows if row["checkpoint"] is not None]:
+                connection.execute(self._sql["checkpoint"], saved)
+        return _stale(claims, held)
+
+    def finish(self, results: Sequence[tuple[Claim, Outcome]]) -> set[int]:
+        """Record the outcomes: the jobs are done, each exactly once; returns stale job ids, of which nothing was written."""
+        claims = [claim for claim, _ in results]
+        with self._writer.begin() as connection:
+            held = self._held(connection, claims)
+            rows = [_outcome_parameters(claim, outcome) for claim, outcome in results if claim.job_id in held]
+            for sentence in ("finish", "end_attempt", "left") if rows else ():
+                connection.execute(self._sql[sentence], rows)
+        return _stale(claims, held)
+
+    def fail(self, claim: Claim, error: str, *, cause: str) -> bool:
+        """Record a failure with its traceback; False if the claim is stale.
+
+        `cause` "crash": tried again, alone, after a growing pause, until the job's retries are spent. "config": failed at once.
+        """
+        if cause not in ("crash", "config"):
+            raise ValueError(f'cause is "crash" or "config", not {cause!r}')
+        with self._writer.begin() as connection:
+            held = self._held(connection, [claim])
+            for row in held.values():
+                retries = row.retries + (cause == "crash")
+                again = cause == "crash" and retries <= row.max_retries
+                gone = departure(row, "queued" if again else "failed", cause, error)
+                leave(connection, self._sql, [gone | {"retries": retries, "delay": self._pause(retries), "alone": True}])
+        return claim.job_id in held
+
+    def release(self, claims: Sequence[Claim], *, cause: str, alone: bool = False) -> None:
+        """Hand jobs back unharmed ("preempted", "interrupted", "disk", …): no retry is spent; stale claims are passed over.
+
+        With `alone` they train without neighbours from now on. Cause "lost-trainer" counts as a loss, like an expired lease.
+        """
+        with self._writer.begin() as connection:
+            rows = self._held(connection, claims).values()
+            leaves = [loss(row, cause) if cause == LOST else departure(row, "queued", cause) for row in rows]
+            leave(connection, self._sql, [gone | {"alone": alone} for gone in leaves])
+
+    def counts(self) -> dict[str, int]:
+        """Jobs by state, every state present."""
+        with self._reader.connect() as connection:
+            found: dict[str, int] = {row.state: row.n for row in connection.execute(self._sql["counts"])}
+        return {state: found.get(state, 0) for state in STATES}
+
+    def drained(self) -> bool:
+        """Whether nothing is queued (backing off included) and nothing running."""
+        with self._reader.connect() as connection:
+            return not connection.execute(self._sql["unfinished"]).scalar()
+
+    def retry(self, job_ids: Iterable[int], by: Worker | None = None) -> int:
+        """Queue failed, quarantined and cancelled jobs again with fresh retries, from their checkpoints; returns how many."""
+        return self._command("retry", job_ids, by)
+
+    def cancel(self, job_ids: Iterable[int], by: Worker | None = None) -> int:
+        """Cancel queued and running jobs; a worker that trains one finds its claim stale at its next beat. Returns how many."""
+        return self._command("cancel", job_ids, by)
+
+    def rerun(self, job_ids: Iterable[int], by: Worker | None = None) -> int:
+        """Queue finished jobs again from scratch: curve, checkpoint and result are forgotten, attempts kept. Returns how many."""
+        return self._command("rerun", job_ids, by)
+
+    def _command(self, verb: str, job_ids: Iterable[int], by: Worker | None) -> int:
+        with self._writer.begin() as connection:
+            return command(connection, self._sql, verb, job_ids, by or Worker.me())
+
+    def _reclaim(self, connection: Connection, worker: Worker) -> None:
+        """Take jobs back whose lease ran out: their worker died, or its training stopped moving."""
+        rows = connection.execute(self._sql["expired"]).all()
+        leave(connection, self._sql, [loss(row, "stalled" if row.stalled else "lease expired") for row in rows], by=worker)
+
+    def _held(self, connection: Connection, claims: Sequence[Claim]) -> dict[int, Row[Any]]:
+        """The rows, locked, of the jobs that the claims still hold, by id."""
+        tokens = {claim.job_id: claim.token for claim in claims}
+        rows = connection.execute(self._sql["lock"], among(connection, tokens)).all()
+        return {row.id: row for row in rows if row.state == "running" and row.token == tokens[row.id]}
+
+    def _renew(self, connection: Connection, held: Iterable[int], progressed: bool) -> None:
+        ids = among(connection, held)
+        if progressed:
+            connection.execute(self._sql["progress"], {"stalled_after": self.stalled_after, **ids})
+        connection.execute(self._sql["renew"], {"lease": self.lease, **ids})
+
+    def _pause(self, retries: int) -> float:
+        """Seconds before the next try: doubling, jittered so that jobs that crashed together do not come back together."""
+        return float(min(self._backoff * 2 ** max(retries - 1, 0), MAX_BACKOFF) * random.uniform(0.5, 1.5))
+
+
+def _stale(claims: Sequence[Claim], held: dict[int, Row[Any]]) -> set[int]:
+    return {claim.job_id for claim in claims} - held.keys()
+
+
+def _claim(row: Row[Any], attempt_id: int) -> Claim:
+    values = row._asdict() | {"job_id": row.id, "config": json.loads(row.config), "alone": bool(row.alone), "attempt_id": attempt_id}
+    return Claim(**{name: values[name] for name in Claim.__dataclass_fields__})
+
+
+def _epoch_parameters(claim: Claim, row: EpochRow) -> dict[str, Any]:
+    values = {name: finite(value) for name, value in row.values.items()}
+    best = {"best": row.best, "val_error": values.get("val/error"), "test_error": values.get("test/error")}
+    saved = {"checkpoint": row.checkpoint, "checkpoint_sha": row.checkpoint_sha}
+    curve = {"epoch": row.epoch, "values": json.dumps(values), "seconds": row.seconds}
+    return {"job_id": claim.job_id, "token": claim.token, **curve, **best, **saved}
+
+
+def _outcome_parameters(claim: Claim, outcome: Outcome) -> dict[str, Any]:
+    found = {"val_error": finite(outcome.val_error), "test_error": finite(outcome.test_error)}
+    result = {"diverged": outcome.diverged, "best_epoch": outcome.best_epoch, "seconds": outcome.seconds, **found}
+    why = {"target": "done", "why": "diverged" if outcome.diverged else "finished", "error": None}
+    return {"job_id": claim.job_id, "token": claim.token, **result, **why}

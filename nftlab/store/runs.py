@@ -1,0 +1,152 @@
+"""Reading the table: jobs, their curves and stories, and how far the work is. Plain values; nothing here writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, select, true
+
+from nftlab.store.engine import now
+from nftlab.store.tables import STATES, attempts, epoch_rows, transitions
+from nftlab.store.tables import jobs as _jobs
+
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """A job as reports and commands see it: `config` without the seed, errors in percent at the best epoch.
+
+    `git_sha` and `circumstances` are those of its last attempt (None and empty before the first); `error` is the last line.
+    """
+
+    job_id: int
+    job_key: str
+    sweep: str
+    trial_key: str
+    seed: int
+    config: dict[str, Any]
+    state: str
+    attempts: int
+    retries: int
+    epoch: int
+    best_epoch: int | None
+    val_error: float | None
+    test_error: float | None
+    diverged: bool
+    seconds: float
+    error: str | None
+    priority: int
+    started_at: float | None
+    finished_at: float | None
+    git_sha: str | None
+    circumstances: dict[str, Any]
+
+
+def jobs(
+    engine: Engine,
+    *,
+    sweep: str | None = None,
+    state: str | None = None,
+    where: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    key: str | None = None,
+) -> list[JobRow]:
+    """The jobs that match every selector given, in launch order.
+
+    `where` compares fields of the configuration; a text matches what it would be written as (so `--where lr=1e-4` needs no types).
+    `key` is a job key or the beginning of one.
+    """
+    last = (attempts.c.job_id == _jobs.c.id) & (attempts.c.token == _jobs.c.token)
+    query = select(_jobs, attempts.c.circumstances).outerjoin(attempts, last).order_by(_jobs.c.id)
+    for column, wanted in ((_jobs.c.sweep, sweep), (_jobs.c.state, state), (_jobs.c.seed, seed)):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    if key is not None:
+        query = query.where(func.substr(_jobs.c.job_key, 1, len(key)) == key)
+    read: dict[str, Any] = {}  # seeds of a trial share their configuration's text: it is parsed once
+    with engine.connect() as connection:
+        found = [_job(row, read) for row in connection.execute(query)]
+    return [job for job in found if all(_matches(job.config.get(name), value) for name, value in (where or {}).items())]
+
+
+def curve(engine: Engine, job_id: int) -> list[dict[str, Any]]:
+    """The epochs of a job in order: `epoch` (1-based), `seconds` and its values; what was not finite is NaN."""
+    query = select(epoch_rows).where(epoch_rows.c.job_id == job_id).order_by(epoch_rows.c.epoch)
+    with engine.connect() as connection:
+        rows = connection.execute(query).all()
+    return [{"epoch": row.epoch, "seconds": row.seconds, **_values(row._mapping["values"])} for row in rows]
+
+
+def story(engine: Engine, job_key: str) -> dict[str, list[dict[str, Any]]]:
+    """What happened to a job: its `attempts` (with circumstances and full error text) and its `transitions`, oldest first."""
+    of_job = select(_jobs.c.id).where(_jobs.c.job_key == job_key).scalar_subquery()
+    with engine.connect() as connection:
+        tries = connection.execute(select(attempts).where(attempts.c.job_id == of_job).order_by(attempts.c.id)).mappings().all()
+        moves = connection.execute(select(transitions).where(transitions.c.job_id == of_job).order_by(transitions.c.id)).mappings().all()
+    told = [dict(row) | {"circumstances": json.loads(row["circumstances"])} for row in tries]
+    return {"attempts": told, "transitions": [dict(row) for row in moves]}
+
+
+def status(engine: Engine, *, sweep: str | None = None, failures: int = 5) -> dict[str, Any]:
+    """How far the work is: `jobs` by state, `jobs_per_hour`, `eta_seconds`, and the latest `failures` with their last line; of one sweep if named.
+
+    The pace is that of the hour before the last finish, counted from when its first job started. There is no ETA (None) while
+    nothing runs and something is queued, or before the first finish; it is 0 when nothing is left.
+    """
+    mine = _jobs.c.sweep == sweep if sweep is not None else true()
+    by_state = select(_jobs.c.state, func.count()).where(mine).group_by(_jobs.c.state)
+    ended = select(_jobs.c.job_key, _jobs.c.sweep, _jobs.c.error).where(mine, _jobs.c.state.in_(("failed", "quarantined")))
+    with engine.connect() as connection:
+        found: dict[str, int] = dict(connection.execute(by_state).tuples().all())
+        pace = _pace(connection, mine)
+        latest = connection.execute(ended.order_by(_jobs.c.finished_at.desc(), _jobs.c.id).limit(failures))
+        failed = [{"job": key, "sweep": name, "error": error} for key, name, error in latest]
+    counts = {state: found.get(state, 0) for state in STATES}
+    return {"jobs": counts, "jobs_per_hour": round(pace, 3), "eta_seconds": _eta(counts, pace), "failures": failed}
+
+
+def _job(row: Row[Any], read: dict[str, Any]) -> JobRow:
+    values = dict(row._mapping)
+    for name in ("config", "circumstances"):
+        written = values[name] or "{}"
+        if written not in read:
+            read[written] = json.loads(written)
+        values[name] = dict(read[written])
+    values |= {"job_id": row.id, "diverged": bool(row.diverged), "git_sha": values["circumstances"].get("git_sha")}
+    return JobRow(**{name: values[name] for name in JobRow.__dataclass_fields__})
+
+
+def _matches(has: Any, wanted: Any) -> bool:
+    if isinstance(wanted, str) and not isinstance(has, str) and has is not None:
+        try:
+            wanted = json.loads(wanted)
+        except ValueError:
+            return False
+    return type(has) is type(wanted) and has == wanted if isinstance(has, bool) or isinstance(wanted, bool) else bool(has == wanted)
+
+
+def _values(written: str) -> dict[str, float]:
+    return {name: float("nan") if value is None else value for name, value in json.loads(written).items()}
+
+
+def _pace(connection: Connection, mine: ColumnElement[bool]) -> float:
+    """Jobs per hour that left the queue by work, in the hour up to the last of them; 0 if the last was over a day ago."""
+    worked = and_(mine, _jobs.c.finished_at.is_not(None), _jobs.c.state.in_(("done", "pruned", "failed")))
+    last = connection.execute(select(func.max(_jobs.c.finished_at)).where(worked)).scalar()
+    if last is None or last < now(connection) - 24 * HOUR:
+        return 0.0
+    window = select(func.count(), func.min(_jobs.c.started_at)).where(_jobs.c.finished_at > last - HOUR, worked)
+    count, first = connection.execute(window).one()
+    span = last - max(first if first is not None else last - HOUR, last - HOUR)
+    return float(count / max(span, 1.0) * HOUR)
+
+
+def _eta(counts: Mapping[str, int], pace: float) -> float | None:
+    left = counts["queued"] + counts["running"]
+    if left == 0:
+        return 0.0 if any(counts.values()) else None
+    return round(left / pace * HOUR, 1) if pace > 0 and counts["running"] else None

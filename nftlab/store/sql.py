@@ -1,0 +1,110 @@
+"""Every sentence the queue says to the database, once, with the few words in which SQLite and Postgres differ.
+
+Written out rather than built, because the claim is the heart of the platform and should be read as what it is.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import TextClause, text
+
+WORDS: dict[str, dict[str, str]] = {
+    "sqlite": {
+        "now": "((julianday('now') - 2440587.5) * 86400.0)",
+        "among": "IN (SELECT value FROM json_each(:ids))",
+        "least": "min",
+        "lock": "",  # the transaction began IMMEDIATE: it is the only writer
+        "skip_locked": "",
+    },
+    "postgresql": {
+        # of the statement, not clock_timestamp(): a value that is stable within a statement can use an index
+        "now": "CAST(extract(epoch FROM statement_timestamp()) AS double precision)",
+        "among": "= ANY(CAST(:ids AS bigint[]))",
+        "least": "least",
+        "lock": "FOR UPDATE",
+        "skip_locked": "FOR UPDATE SKIP LOCKED",
+    },
+}
+
+_CLAIM = """
+WITH head AS MATERIALIZED (
+    SELECT id, pack_key, alone FROM jobs
+    WHERE state = 'queued' AND not_before <= {now} {of_pack}
+    ORDER BY priority DESC, id LIMIT 1 {skip_locked}
+), pack AS MATERIALIZED (
+    SELECT id FROM jobs
+    WHERE state = 'queued' AND not_before <= {now} AND pack_key = (SELECT pack_key FROM head)
+      AND (NOT alone OR id = (SELECT id FROM head))
+    ORDER BY priority DESC, id LIMIT (SELECT CASE WHEN alone THEN 1 ELSE :k END FROM head) {skip_locked}
+)
+UPDATE jobs SET state = 'running', token = token + 1, attempts = attempts + 1, lease_until = {now} + :lease,
+    progress_at = {now}, stalled_after = :stalled_after, started_at = coalesce(started_at, {now})
+WHERE id IN (SELECT id FROM pack)
+RETURNING id, job_key, sweep, trial_key, seed, config, token, pack_key, epoch, checkpoint, checkpoint_sha,
+    previous, previous_sha, alone, priority
+"""
+
+
+TEMPLATES: dict[str, str] = {
+    "claim": _CLAIM.replace("{of_pack}", ""),
+    "claim_of": _CLAIM.replace("{of_pack}", "AND pack_key = :pack_key"),
+    "peek": """
+        SELECT config, pack_key, alone FROM jobs WHERE state = 'queued' AND not_before <= {now}
+        ORDER BY priority DESC, id LIMIT 1""",
+    "attempt": """
+        INSERT INTO attempts (job_id, token, worker, host, pid, started_at, circumstances)
+        SELECT id, token, :worker, :host, :pid, {now}, :circumstances FROM jobs WHERE id {among}
+        RETURNING id, job_id""",
+    "end_attempt": """
+        UPDATE attempts SET ended_at = {now}, cause = :why, error = :error WHERE job_id = :job_id AND token = :token""",
+    "transition": """
+        INSERT INTO transitions (job_id, source, target, who, host, why, at, token)
+        VALUES (:job_id, :source, :target, :who, :host, :why, {now}, :token)""",
+    "left": """
+        INSERT INTO transitions (job_id, source, target, who, host, why, at, token)
+        SELECT job_id, 'running', :target, worker, host, :why, {now}, token FROM attempts
+        WHERE job_id = :job_id AND token = :token""",
+    "expired": """
+        SELECT id, token, losses, retries, lease_until >= progress_at + stalled_after AS stalled FROM jobs
+        WHERE state = 'running' AND lease_until < {now} ORDER BY id LIMIT 1000 {skip_locked}""",
+    "lock": "SELECT id, token, state, losses, retries, max_retries FROM jobs WHERE id {among} ORDER BY id {lock}",
+    "progress": "UPDATE jobs SET progress_at = {now}, stalled_after = :stalled_after WHERE id {among}",
+    "renew": "UPDATE jobs SET lease_until = {least}({now} + :lease, progress_at + stalled_after) WHERE id {among}",
+    "epoch_row": """
+        INSERT INTO epoch_rows (job_id, epoch, "values", seconds, token, at)
+        VALUES (:job_id, :epoch, :values, :seconds, :token, {now})
+        ON CONFLICT (job_id, epoch) DO UPDATE SET "values" = excluded."values", seconds = excluded.seconds,
+            token = excluded.token, at = excluded.at""",
+    "epoch": """
+        UPDATE jobs SET losses = 0, seconds = seconds + CASE WHEN epoch < :epoch THEN :seconds ELSE 0 END,
+            epoch = CASE WHEN epoch < :epoch THEN :epoch ELSE epoch END WHERE id = :job_id""",
+    "best": "UPDATE jobs SET best_epoch = :epoch, val_error = :val_error, test_error = :test_error WHERE id = :job_id",
+    "checkpoint": """
+        UPDATE jobs SET previous = checkpoint, previous_sha = checkpoint_sha, checkpoint = :checkpoint,
+            checkpoint_sha = :checkpoint_sha WHERE id = :job_id""",
+    "finish": """
+        UPDATE jobs SET state = 'done', diverged = :diverged, best_epoch = :best_epoch, val_error = :val_error,
+            test_error = :test_error, seconds = :seconds, finished_at = {now}, lease_until = NULL, error = NULL
+        WHERE id = :job_id""",
+    "give_up": """
+        UPDATE jobs SET state = :target, retries = :retries, losses = :losses, error = :line, finished_at = {now},
+            lease_until = NULL WHERE id = :job_id""",
+    "requeue": """
+        UPDATE jobs SET state = 'queued', retries = :retries, losses = :losses, error = coalesce(:line, error), not_before = {now} + :delay,
+            alone = alone OR :alone, lease_until = NULL WHERE id = :job_id""",
+    "counts": "SELECT state, count(*) AS n FROM jobs GROUP BY state",
+    "unfinished": "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued') OR EXISTS (SELECT 1 FROM jobs WHERE state = 'running')",
+    "cancel": "UPDATE jobs SET state = 'cancelled', lease_until = NULL, finished_at = {now} WHERE id {among}",
+    "retry": """
+        UPDATE jobs SET state = 'queued', retries = 0, losses = 0, not_before = 0, error = NULL, finished_at = NULL
+        WHERE id {among}""",
+    "forget": "DELETE FROM epoch_rows WHERE job_id {among}",
+    "rerun": """
+        UPDATE jobs SET state = 'queued', retries = 0, losses = 0, not_before = 0, alone = false, epoch = 0, best_epoch = NULL,
+            val_error = NULL, test_error = NULL, diverged = false, seconds = 0, checkpoint = NULL, checkpoint_sha = NULL,
+            previous = NULL, previous_sha = NULL, error = NULL, started_at = NULL, finished_at = NULL WHERE id {among}""",
+}
+
+
+def sentences(dialect: str) -> dict[str, TextClause]:
+    """The queue's statements in one dialect ("sqlite" or "postgresql"), by name."""
+    return {name: text(template.format(**WORDS[dialect])) for name, template in TEMPLATES.items()}

@@ -1,0 +1,164 @@
+"""Sweeps in the table: launching one adds the jobs that are not there yet; verifying one proves that each was recorded once."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, Select, func, insert, select, text
+
+from nftlab.errors import NotFoundError
+from nftlab.store.engine import now, writing
+from nftlab.store.moves import command
+from nftlab.store.records import Worker
+from nftlab.store.sql import sentences
+from nftlab.store.tables import ACCEPTED, STATES, attempts, jobs, sweeps
+
+if TYPE_CHECKING:
+    from nftlab.spec import Sweep, Trial
+
+_STORE = """
+    INSERT INTO sweeps (name, method, metric, goal, priority, retries, source, path, code, launched_at)
+    VALUES (:name, :method, :metric, :goal, :priority, :retries, :source, :path, :code, :at)
+    ON CONFLICT (name) DO UPDATE SET method = excluded.method, metric = excluded.metric, goal = excluded.goal,
+        priority = excluded.priority, retries = excluded.retries, source = excluded.source, path = excluded.path,
+        code = excluded.code, launched_at = excluded.launched_at"""
+_LOG = """
+    INSERT INTO transitions (job_id, source, target, who, host, why, at, token)
+    SELECT id, NULL, 'queued', :who, :host, 'launched', :at, 0 FROM jobs WHERE sweep = :name AND id > :after"""
+_FINISHES = """
+    SELECT job_id, sum(CASE WHEN target IN ('done', 'pruned') THEN 1 ELSE 0 END)
+                 - sum(CASE WHEN source IN ('done', 'pruned') THEN 1 ELSE 0 END)
+    FROM transitions WHERE job_id IN (SELECT id FROM jobs WHERE sweep = :name) GROUP BY job_id"""  # less those a rerun took back
+
+
+@dataclass(frozen=True)
+class LaunchResult:
+    """What a launch did. `jobs_known` were in the table before; `jobs_rerun` of those were queued again from scratch.
+
+    `dropped`: jobs of this sweep in the table that the file no longer asks for (they stay); `other_code`: finished jobs that
+    ran with other code than the one launched now.
+    """
+
+    sweep: str
+    jobs_added: int
+    jobs_known: int
+    jobs_rerun: int
+    dropped: int
+    other_code: int
+
+
+def launch(engine: Engine, sweep: Sweep, *, code: dict[str, Any], rerun: bool = False) -> LaunchResult:
+    """Put a sweep's jobs into the table, in one transaction; those already there are left as they are.
+
+    `code` says what was launched: `git_sha` (None outside a repository) and `dirty` (hash of the uncommitted diff, None if
+    clean). With `rerun`, finished jobs that the file asks for start again from scratch. Launching twice, or from many
+    processes at once, adds nothing the second time.
+    """
+    me = Worker.me()
+    asked = {key: (trial, seed) for key, trial, seed in sweep.jobs()}
+    with writing(engine).begin() as connection:
+        at = now(connection)
+        _store_sweep(connection, sweep, code, at)
+        known: dict[str, int] = dict(connection.execute(_of(sweep.name, jobs.c.job_key, jobs.c.id)).tuples().all())
+        new = [(key, trial, seed) for key, (trial, seed) in asked.items() if key not in known]
+        _add(connection, sweep, new, at)
+        _log_added(connection, sweep.name, max(known.values(), default=0), me, at)
+        other_code = _other_code(connection, sweep.name, code)
+        again = [job_id for key, job_id in known.items() if key in asked] if rerun else []
+        rerun_count = command(connection, sentences(engine.dialect.name), "rerun", again, me)
+    dropped = sum(key not in asked for key in known)
+    return LaunchResult(sweep.name, len(new), len(asked) - len(new), rerun_count, dropped, other_code)
+
+
+def verify(engine: Engine, name: str) -> dict[str, Any]:
+    """Expand the stored file again and compare it with what was recorded.
+
+    `expected` jobs are each counted once: as `missing` (not in the table, or done without a recorded finish) or by state.
+    `duplicates`: finishes recorded beyond the first of a job, and rows beyond the first of a (trial, seed). `extra`: jobs in the
+    table that the file does not ask for. Raises NotFoundError for a sweep that was never launched.
+    """
+    from nftlab.spec import load_text
+
+    with engine.connect() as connection:
+        source = connection.execute(select(sweeps.c.source).where(sweeps.c.name == name)).scalar()
+        if source is None:
+            launched = ", ".join(connection.execute(select(sweeps.c.name).order_by(sweeps.c.name)).scalars()) or "none"
+            raise NotFoundError(f"sweep {name!r} was never launched into this database", f"launched are: {launched}")
+        rows = connection.execute(_of(name, jobs.c.trial_key, jobs.c.seed, jobs.c.state, jobs.c.id)).all()
+        finishes: dict[int, int] = dict(connection.execute(text(_FINISHES), {"name": name}).tuples().all())
+    expected = {(trial.key, seed) for _, trial, seed in load_text(source, where=f"the stored file of sweep {name}").jobs()}
+    states: Counter[str] = Counter()
+    seen: Counter[tuple[str, int]] = Counter()
+    duplicates = extra = 0
+    for trial_key, seed, state, job_id in rows:
+        seen[trial_key, seed] += 1
+        recorded = finishes.get(job_id, 0)
+        duplicates += max(recorded - 1, 0) + (seen[trial_key, seed] > 1)
+        if (trial_key, seed) not in expected:
+            extra += 1
+        elif seen[trial_key, seed] == 1:
+            states["missing" if state in ACCEPTED and recorded < 1 else state] += 1
+    missing = states["missing"] + len(expected - seen.keys())
+    found = {state: states[state] for state in STATES}
+    return {"expected": len(expected), **found, "missing": missing, "duplicates": duplicates, "extra": extra}
+
+
+def complete(verified: dict[str, Any]) -> bool:
+    """Whether every expected job has exactly one accepted finish (done or pruned)."""
+    return verified["done"] + verified["pruned"] == verified["expected"] and not verified["missing"] and not verified["duplicates"]
+
+
+def launched(engine: Engine) -> list[dict[str, Any]]:
+    """Every launched sweep, latest first: its columns, and `jobs` by state."""
+    with engine.connect() as connection:
+        found = [dict(row._mapping) for row in connection.execute(select(sweeps).order_by(sweeps.c.launched_at.desc(), sweeps.c.name))]
+        counted = connection.execute(select(jobs.c.sweep, jobs.c.state, func.count()).group_by(jobs.c.sweep, jobs.c.state)).all()
+    by_sweep = {(sweep, state): n for sweep, state, n in counted}
+    for sweep in found:
+        sweep["code"] = json.loads(sweep["code"])
+        sweep["jobs"] = {state: by_sweep.get((sweep["name"], state), 0) for state in STATES}
+    return found
+
+
+def _of(name: str, *columns: Any) -> Select[Any]:
+    return select(*columns).where(jobs.c.sweep == name).order_by(jobs.c.id)
+
+
+def _store_sweep(connection: Connection, sweep: Sweep, code: dict[str, Any], at: float) -> None:
+    """Add the sweep or bring it up to date; on Postgres its row stays locked, so that launches of one sweep take turns."""
+    metric = {"metric": sweep.metric.name, "goal": sweep.metric.goal}
+    values = {"name": sweep.name, "method": sweep.method, "priority": sweep.priority, "retries": sweep.retries, **metric}
+    connection.execute(text(_STORE), values | {"source": sweep.source, "path": sweep.path, "code": json.dumps(code), "at": at})
+
+
+def _add(connection: Connection, sweep: Sweep, new: Iterable[tuple[str, Trial, int]], at: float) -> None:
+    shared = {"sweep": sweep.name, "priority": sweep.priority, "max_retries": sweep.retries, "created_at": at}
+    configs: dict[str, str] = {}
+    rows = []
+    for key, trial, seed in new:
+        if trial.key not in configs:
+            configs[trial.key] = json.dumps(trial.config, sort_keys=True, separators=(",", ":"))
+        of_trial = {"trial_key": trial.key, "config": configs[trial.key], "pack_key": trial.pack_key}
+        rows.append({"job_key": key, "seed": seed, **of_trial, **shared})
+    if rows:
+        connection.execute(insert(jobs), rows)
+
+
+def _log_added(connection: Connection, name: str, after: int, me: Worker, at: float) -> None:
+    """The first transition of each job of the sweep with an id above `after`: out of nothing, into the queue."""
+    connection.execute(text(_LOG), {"who": me.name, "host": me.host, "at": at, "name": name, "after": after})
+
+
+def _other_code(connection: Connection, name: str, code: dict[str, Any]) -> int:
+    """Finished jobs whose accepted attempt ran with another commit, or with other uncommitted changes, than `code`."""
+    last = (attempts.c.job_id == jobs.c.id) & (attempts.c.token == jobs.c.token)
+    ran = select(attempts.c.circumstances).join(jobs, last).where(jobs.c.sweep == name, jobs.c.state.in_(ACCEPTED))
+    count = 0
+    for (circumstances,) in connection.execute(ran):
+        noted = json.loads(circumstances)
+        count += any(noted.get(key) != code.get(key) for key in ("git_sha", "dirty"))
+    return count
