@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
@@ -61,7 +60,12 @@ class Hypers:
     lr: float = _hyper(1e-4, "learning rate of the classifier (Adam)", above=0)
     weight_decay: float = _hyper(1e-4, "L2 penalty of the classifier, added to the gradient as in torch.optim.Adam", low=0)
     precision: str = _hyper("fp32", "arithmetic", choices=("fp32", "fp64"), static=True)
-    outputs: str = _hyper("native", "logits of the classifier: one per class, or ten for every data set as in the NFT code", choices=("native", "ten"), static=True)
+    outputs: str = _hyper(
+        "native",
+        "logits of the classifier: one per class, or ten for every data set as in the NFT code",
+        choices=("native", "ten"),
+        static=True,
+    )
     test_curve: bool = _hyper(False, "evaluate the test set every epoch, not only when validation improves", static=True)
 
 
@@ -97,13 +101,17 @@ NFT_MODES: dict[str, dict[str, Any]] = {
 class NFT(Hypers):
     """Neural friendly training: a second network simplifies the data early in training (Marullo et al., AAAI 2022)."""
 
-    mode: str = _hyper("code", "preset of the switches below: as the paper writes or as its code does", choices=("paper", "code"), static=True)
+    mode: str = _hyper(
+        "code", "preset of the switches below: as the paper writes or as its code does", choices=("paper", "code"), static=True
+    )
     eta_max: float = _hyper(1000.0, "largest weight of the penalty on the perturbation; 0 turns it off", low=0)
     ratio_simp: float = _hyper(0.25, "share of training during which data are simplified", low=0, below=1)
     lr_simp: float = _hyper(1e-4, "learning rate of the simplifier (Adam)", above=0)
     wd_simp: float = _hyper(1e-4, "L2 penalty of the simplifier", low=0)
     iterations_simp: int = _hyper(1, "passes of the simplifier per epoch", low=1, static=True)
-    simplifier: str = _hyper("", "the second network; unset: unet for images, fc (256 hidden) for vectors", choices=("unet", "fc"), static=True)
+    simplifier: str = _hyper(
+        "", "the second network; unset: unet for images, fc (256 hidden) for vectors", choices=("unet", "fc"), static=True
+    )
     n_f: int = _hyper(64, "filters of the U-Net's first level (image data)", low=1, static=True)
     nu: int = _hyper(2, "levels of the U-Net (image data)", low=1, high=2, static=True)
     label_conditioning: bool = _hyper(False, "show the label to the simplifier", static=True)
@@ -111,7 +119,9 @@ class NFT(Hypers):
     phase_order: str = _hyper("", "which network moves first in an epoch", choices=("simplifier-first", "classifier-first"), static=True)
     first_epoch: str = _hyper("", "what the classifier sees in the first epoch", choices=("identity", "simplified"), static=True)
     schedule: str = _hyper("", "when the strength changes", choices=("epoch", "step"), static=True)
-    penalty: str = _hyper("", "eta·‖δ‖² per example, or 2·eta·MSE as the code adds it up", choices=("squared-norm", "doubled-mse"), static=True)
+    penalty: str = _hyper(
+        "", "eta·‖δ‖² per example, or 2·eta·MSE as the code adds it up", choices=("squared-norm", "doubled-mse"), static=True
+    )
     aux_output: str = _hyper("", "last layer of the U-Net", choices=("linear", "bn_relu"), static=True)
     clf_in_simp: str = _hyper("", "mode of the classifier in the simplifier's phase", choices=("eval", "train"), static=True)
     eligible: str = _hyper("", "epochs that may be selected", choices=("all", "after-simplification"), static=True)
@@ -130,8 +140,8 @@ def build(config: Mapping[str, Any]) -> Hypers:
     if problems:
         raise ValueError("; ".join(f"{name}: {what}" for name, what in problems))
     cls = ALGORITHMS[config["algorithm"]]
-    kinds = _kinds(cls)
-    values = {name: _convert(kinds[name], value) for name, value in config.items()}
+    declared = _declared(cls)
+    values = {name: _convert(declared[name][1], value) for name, value in config.items()}
     if cls is NFT:
         images = len(DATASETS[values.get("dataset", Hypers.dataset)].shape) == 3
         values = {"simplifier": "unet" if images else "fc", **NFT_MODES[values.get("mode", NFT.mode)], **values}
@@ -143,11 +153,10 @@ def check(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     name = config.get("algorithm")
     if not isinstance(name, str) or name not in ALGORITHMS:
         return [("algorithm", f"{name!r} is not one of {', '.join(ALGORITHMS)}{nearest(str(name), ALGORITHMS)}")]
-    known = _fields(ALGORITHMS[name])
+    known = _declared(ALGORITHMS[name])
     problems = [(key, f"unknown for algorithm {name}{nearest(key, known)}") for key in config if key not in known]
-    kinds = _kinds(ALGORITHMS[name])
     for key, value in config.items():
-        if key in known and (what := _problem(known[key], kinds[key], value)):
+        if key in known and (what := _problem(*known[key], value)):
             problems.append((key, what))
     if not problems and (what := _misfit(config)):
         problems.append(("network", what))
@@ -156,12 +165,12 @@ def check(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def config_of(hypers: Hypers) -> dict[str, Any]:
     """The canonical configuration: every field, typed, in declaration order."""
-    return {name: getattr(hypers, name) for name in _fields(type(hypers))}
+    return {name: getattr(hypers, name) for name in _declared(type(hypers))}
 
 
 def static_of(hypers: Hypers) -> dict[str, Any]:
     """The fields that trials of one pack must share."""
-    return {name: getattr(hypers, name) for name, field in _fields(type(hypers)).items() if field.metadata["static"]}
+    return {name: getattr(hypers, name) for name, (field, _) in _declared(type(hypers)).items() if field.metadata["static"]}
 
 
 def nearest(word: str, allowed: Any) -> str:
@@ -170,14 +179,15 @@ def nearest(word: str, allowed: Any) -> str:
     return f" (did you mean {match[0]!r}?)" if match else ""
 
 
-@functools.cache  # reading the annotations costs a hundred times more than using them: a sweep builds thousands of trials
-def _kinds(cls: type[Hypers]) -> dict[str, type]:
-    return get_type_hints(cls)
+_READ: dict[type[Hypers], dict[str, tuple[dataclasses.Field[Any], type]]] = {}
 
 
-@functools.cache
-def _fields(cls: type[Hypers]) -> dict[str, dataclasses.Field[Any]]:
-    return {field.name: field for field in dataclasses.fields(cls)}
+def _declared(cls: type[Hypers]) -> dict[str, tuple[dataclasses.Field[Any], type]]:
+    """Field and type by name, kept: reading annotations costs a hundred times more than using them, and a sweep has thousands of trials."""
+    if cls not in _READ:
+        kinds = get_type_hints(cls)
+        _READ[cls] = {field.name: (field, kinds[field.name]) for field in dataclasses.fields(cls)}
+    return _READ[cls]
 
 
 def _convert(kind: type, value: Any) -> Any:

@@ -1,0 +1,137 @@
+"""The distributions of W&B's sweep grammar: their arguments, their values on a grid and how one value is drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from random import Random
+
+Number = int | float
+
+BOUNDED = (
+    "int_uniform",
+    "uniform",
+    "q_uniform",
+    "log_uniform",
+    "q_log_uniform",
+    "inv_log_uniform",
+    "log_uniform_values",
+    "q_log_uniform_values",
+    "inv_log_uniform_values",
+)
+_NORMAL: dict[str, Number] = {"mu": 0, "sigma": 1}
+_BETA: dict[str, Number] = {"a": 1, "b": 1}
+_STEP: dict[str, Number] = {"q": 1}
+DEFAULTS: dict[str, dict[str, Number]] = {
+    **{kind: _STEP if kind.startswith("q_") else {} for kind in BOUNDED},
+    "normal": _NORMAL,
+    "q_normal": _NORMAL | _STEP,
+    "log_normal": _NORMAL,
+    "q_log_normal": _NORMAL | _STEP,
+    "beta": _BETA,
+    "q_beta": _BETA | _STEP,
+}
+"""The optional arguments of every distribution; the bounded ones also need `min` and `max`."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A distribution with all its arguments, as W&B defines it: `q_` rounds to multiples of q, also past min and max.
+
+    `log_uniform` and `inv_log_uniform` take exponents of e; `inv_` is of 1/x; the `_values` forms take the values themselves.
+    """
+
+    kind: str
+    args: dict[str, Number]
+
+    def count(self) -> int | None:
+        """How many values a grid has, None when the distribution has no grid."""
+        if self.kind == "int_uniform":
+            return int(self.args["max"] - self.args["min"]) + 1
+        if self.kind == "q_uniform":
+            return math.ceil((_exact(self.args["max"]) - _exact(self.args["min"])) / _exact(self.args["q"]))
+        return None
+
+    def grid(self) -> Sequence[Number]:
+        """The values of a grid, in rising order: min to max for int_uniform, min to below max in steps of q for q_uniform."""
+        low, step = self.args["min"], self.args.get("q", 1)
+        if isinstance(low, int) and isinstance(step, int):
+            return [low + i * step for i in range(self.count() or 0)]
+        return [float(_exact(low) + i * _exact(step)) for i in range(self.count() or 0)]
+
+    def draw(self, rng: Random) -> Number:
+        """One value; infinite where the arguments lead beyond the largest float."""
+        try:
+            value = _SAMPLERS[self.kind.removeprefix("q_")](self.args, rng)
+            return self._rounded(value) if "q" in self.args else value
+        except OverflowError:
+            return math.inf
+
+    def _rounded(self, value: Number) -> Number:
+        step = self.args["q"]
+        multiple = round(value / step)
+        return multiple * step if isinstance(step, int) else float(multiple * _exact(step))
+
+
+def _exact(number: Number) -> Decimal:
+    return Decimal(repr(number))  # so that 3 × 0.1 is 0.3
+
+
+def _between(low: float, high: float, rng: Random) -> float:
+    return low + (high - low) * rng.random()
+
+
+def _whole(args: dict[str, Number], rng: Random) -> int:
+    low, count = int(args["min"]), int(args["max"]) - int(args["min"]) + 1
+    return low + int(rng.random() * count)  # of Python's generator only random() is promised to stay the same
+
+
+def _uniform(args: dict[str, Number], rng: Random) -> float:
+    return _between(args["min"], args["max"], rng)
+
+
+def _log_uniform(args: dict[str, Number], rng: Random) -> float:
+    return math.exp(_uniform(args, rng))
+
+
+def _inv_log_uniform(args: dict[str, Number], rng: Random) -> float:
+    return math.exp(-_uniform(args, rng))
+
+
+def _log_uniform_values(args: dict[str, Number], rng: Random) -> float:
+    low, high = args["min"], args["max"]
+    return min(max(math.exp(_between(math.log(low), math.log(high), rng)), low), high)
+
+
+def _inv_log_uniform_values(args: dict[str, Number], rng: Random) -> float:
+    low, high = args["min"], args["max"]
+    return min(max(math.exp(-_between(-math.log(high), -math.log(low), rng)), low), high)
+
+
+def _normal(args: dict[str, Number], rng: Random) -> float:
+    from statistics import NormalDist
+
+    return NormalDist(args["mu"], args["sigma"]).inv_cdf(rng.random() or 2**-54)  # the inverse has no value at 0
+
+
+def _log_normal(args: dict[str, Number], rng: Random) -> float:
+    return math.exp(_normal(args, rng))
+
+
+def _beta(args: dict[str, Number], rng: Random) -> float:
+    return rng.betavariate(args["a"], args["b"])
+
+
+_SAMPLERS = {
+    "int_uniform": _whole,
+    "uniform": _uniform,
+    "log_uniform": _log_uniform,
+    "inv_log_uniform": _inv_log_uniform,
+    "log_uniform_values": _log_uniform_values,
+    "inv_log_uniform_values": _inv_log_uniform_values,
+    "normal": _normal,
+    "log_normal": _log_normal,
+    "beta": _beta,
+}

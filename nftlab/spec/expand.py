@@ -1,0 +1,195 @@
+"""From a plan to trials: a pure function, in the file's order, with every trial checked and none twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from itertools import product
+from random import Random
+
+from nftlab.hypers import ALGORITHMS, Hypers, build, check, nearest
+from nftlab.spec.grammar import Plan
+from nftlab.spec.model import Trial, trial_of
+from nftlab.spec.parameters import MOST_POINTS, Option
+
+TRIES = 1000  # draws for one trial before a random sweep says that there are no more distinct ones
+
+Point = dict[str, Option]
+
+
+@dataclasses.dataclass(frozen=True)
+class Expansion:
+    """The distinct trials in order, what happened on the way, and how many points were written in two ways."""
+
+    trials: tuple[Trial, ...]
+    notes: tuple[str, ...]
+    duplicates: int
+
+
+def expand(plan: Plan) -> Expansion | None:
+    """Every trial of a plan; None after reporting what no algorithm can run."""
+    declared = _declared(plan)
+    _report_undeclared(plan, declared)
+    points = _grid(plan, declared) if plan.method == "grid" else _draws(plan, declared)
+    trials = list(_trials(plan, points))
+    if len(trials) < len(points) or not points:
+        return None
+    distinct = {trial.key: trial for trial in trials}
+    return Expansion(tuple(distinct.values()), tuple(_notes(plan, declared, len(points))), len(trials) - len(distinct))
+
+
+def _declared(plan: Plan) -> dict[str, frozenset[str]]:
+    """What every listed algorithm declares; one that does not exist is reported and might declare anything."""
+    parameter = plan.parameters.get("algorithm")
+    found: dict[str, frozenset[str]] = {}
+    for option in parameter.options if parameter else (Option(Hypers.algorithm, plan.at["parameters"]),):
+        if isinstance(option.value, str) and option.value in ALGORITHMS:
+            found[option.value] = frozenset(field.name for field in dataclasses.fields(ALGORITHMS[option.value]))
+        else:
+            option.at.fail(check({"algorithm": option.value})[0][1])
+            found[option.value] = frozenset(plan.parameters)
+    return found
+
+
+def _report_undeclared(plan: Plan, declared: dict[str, frozenset[str]]) -> None:
+    anywhere = frozenset().union(*declared.values())
+    for name, parameter in plan.parameters.items():
+        if name in anywhere:
+            continue
+        owners = [algorithm for algorithm, cls in ALGORITHMS.items() if name in {f.name for f in dataclasses.fields(cls)}]
+        who = f"{name} belongs to {', '.join(owners)}" if owners else f"no algorithm declares it{nearest(name, sorted(anywhere))}"
+        listed = "" if "algorithm" in plan.parameters else " (no algorithm is given)"
+        parameter.at.fail(f"does not apply to {', '.join(declared)}{listed}; {who}", at_key=True)
+
+
+def _axes(plan: Plan) -> list[tuple[str, ...]]:
+    """The parameters that vary together, in file order; a zip group stands where its first member does."""
+    groups = {name: group for group in plan.extensions.groups for name in group}
+    return list(dict.fromkeys(groups.get(name, (name,)) for name in plan.parameters))
+
+
+def _points(plan: Plan) -> Iterator[Point]:
+    """Every point of the grid, the last axis varying fastest."""
+    axes = [(names, list(zip(*(plan.parameters[name].grid() for name in names), strict=True))) for names in _axes(plan)]
+    names = [name for group, _ in axes for name in group]
+    for rows in product(*(rows for _, rows in axes)):
+        yield dict(zip(names, (option for row in rows for option in row), strict=True))
+
+
+def _size(plan: Plan) -> int:
+    return math.prod(plan.parameters[names[0]].count() for names in _axes(plan))
+
+
+def _grid(plan: Plan, declared: dict[str, frozenset[str]]) -> list[Point]:
+    """The distinct points of the grid, each without what does not apply to it."""
+    if (size := _size(plan)) > MOST_POINTS:
+        plan.at["parameters"].fail(f"{size} points; a grid has at most {MOST_POINTS}", at_key=True)
+        return []
+    applying = _Applying(plan, declared)
+    points = {_signature(kept): kept for kept in map(applying, _points(plan))}
+    used = {name for kept in points.values() for name in kept}
+    for name, parameter in plan.parameters.items():
+        if name not in used and any(name in fields for fields in declared.values()):
+            parameter.at.fail("never applies: no trial meets the conditions of nftlab.when", at_key=True)
+    return list(points.values())
+
+
+def _draws(plan: Plan, declared: dict[str, frozenset[str]]) -> list[Point]:
+    """`run_cap` distinct points; a draw that was had before is drawn again."""
+    applying = _Applying(plan, declared)
+    points: dict[tuple[object, ...], Point] = {}
+    for index in range(plan.run_cap):
+        draws = (applying(_draw(plan, index, attempt)) for attempt in range(TRIES))
+        fresh = next((kept for kept in draws if _signature(kept) not in points), None)
+        if fresh is None:
+            plan.at["run_cap"].fail(_exhausted(plan, applying, len(points)))
+            return []
+        points[_signature(fresh)] = fresh
+    return list(points.values())
+
+
+def _draw(plan: Plan, index: int, attempt: int) -> Point:
+    """One point; each value depends only on sample_seed, the trial's index, the attempt and the parameter's name."""
+    point: Point = {}
+    for names in _axes(plan):
+        rng = Random(f"{plan.extensions.sample_seed}/{index}/{attempt}/{names[0]}")
+        if len(names) == 1:
+            point[names[0]] = plan.parameters[names[0]].draw(rng)
+        else:
+            row = plan.parameters[names[0]].draw_index(rng)
+            point |= {name: plan.parameters[name].options[row] for name in names}
+    return point
+
+
+def _exhausted(plan: Plan, applying: _Applying, found: int) -> str:
+    listed = all(parameter.distribution is None for parameter in plan.parameters.values())
+    if listed and _size(plan) <= MOST_POINTS:
+        possible = len({_signature(applying(point)) for point in _points(plan)})
+        there = f"the listed values allow {possible}" + (f", and {found} of them were drawn" if found < possible else "")
+    else:
+        there = f"only {found} came up in {TRIES} more draws"
+    return f"{plan.run_cap} distinct trials are asked for; {there}; lower run_cap or widen the parameters"
+
+
+class _Applying:
+    """Keeps of a point what applies to it: what its algorithm declares and whose conditions hold."""
+
+    def __init__(self, plan: Plan, declared: dict[str, frozenset[str]]) -> None:
+        when = plan.extensions.when
+        self._order = list(TopologicalSorter({name: when.get(name, {}) for name in plan.parameters}).static_order())  # conditions first
+        self._when = {name: [(other, frozenset(values)) for other, values in parents.items()] for name, parents in when.items()}
+        self._declared = declared
+
+    def __call__(self, point: Point) -> Point:
+        declared = self._declared[point["algorithm"].value if "algorithm" in point else Hypers.algorithm]
+        kept: Point = {}
+        for name in self._order:
+            if name not in declared:
+                continue
+            if all(other in kept and kept[other].value in values for other, values in self._when.get(name, ())):
+                kept[name] = point[name]
+        return kept
+
+
+def _signature(point: Point) -> tuple[object, ...]:
+    """What makes two points the same: equal values, where true is not 1."""
+    return tuple((name, isinstance(option.value, bool), option.value) for name, option in point.items())
+
+
+def _trials(plan: Plan, points: list[Point]) -> Iterator[Trial]:
+    """The trial of every point that can run; a problem is reported once for each value, once for each distribution."""
+    drawn: set[str] = set()
+    for point in points:
+        config = {name: option.value for name, option in point.items()}
+        config.setdefault("algorithm", Hypers.algorithm)
+        try:
+            yield trial_of(build(config))
+        except ValueError:
+            for name, what in _wrong(config):
+                parameter = plan.parameters.get(name)
+                if name in drawn:
+                    continue
+                if parameter and parameter.distribution:
+                    drawn.add(name)
+                option = point.get(name) or point.get("dataset")  # a network left at its default fails for the data set
+                (option.at if option else plan.at["parameters"]).fail(what)
+
+
+def _wrong(config: dict[str, object]) -> list[tuple[str, str]]:
+    """All problems of a configuration, also those between fields, which `check` looks for only when each field is well."""
+    problems = check(config)
+    names = {name for name, _ in problems}
+    if names & {"algorithm", "dataset"}:
+        return problems
+    known = [problem for problem in check({key: value for key, value in config.items() if key not in names}) if problem not in problems]
+    return problems + known
+
+
+def _notes(plan: Plan, declared: dict[str, frozenset[str]], distinct: int) -> Iterator[str]:
+    for algorithm, fields in declared.items():
+        if names := [name for name in plan.parameters if name not in fields]:
+            yield f"{', '.join(names)} {'does' if len(names) == 1 else 'do'} not apply to {algorithm}: dropped there"
+    if plan.method == "grid" and distinct < (size := _size(plan)):
+        yield f"{size} grid points are {distinct} trials: those that differ only in what was dropped are one"

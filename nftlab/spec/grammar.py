@@ -1,0 +1,164 @@
+"""The top of a sweep file: W&B's keys, its parameters, and our own settings, read into a plan."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from nftlab.hypers import ALGORITHMS, nearest
+from nftlab.spec.document import Cursor, show
+from nftlab.spec.extensions import Extensions, read_extensions
+from nftlab.spec.model import Metric
+from nftlab.spec.parameters import MOST_POINTS, Parameter, read_parameter
+
+IDLE = ("program", "command", "project", "entity")  # for W&B's own agents: accepted, and a note says they do nothing here
+LABELS = ("description", "apiVersion", "kind")
+KEYS = ("name", "method", "metric", "parameters", "run_cap", "nftlab", *IDLE, *LABELS)
+REFUSED = {
+    "early_terminate": "this version trains every trial to its end; delete early_terminate",
+    "metrics": "this version has one metric; write metric: {name: val/error, goal: minimize}",
+    "controller": "nftlab needs no controller; delete it",
+    "scheduler": "nftlab needs no scheduler; delete it",
+    "job": "nftlab trains its own algorithms, not W&B jobs; delete it",
+    "image_uri": "nftlab runs no images; delete it",
+}
+METHODS = ("grid", "random")
+METRICS = ("train/loss", "train/error", "val/loss", "val/error", "test/loss", "test/error")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A file that was read: what expansion needs, and no trial yet. `at` tells where each top-level key stands."""
+
+    name: str
+    method: str
+    metric: Metric
+    parameters: dict[str, Parameter]
+    run_cap: int
+    extensions: Extensions
+    notes: tuple[str, ...]
+    at: dict[str, Cursor]
+
+
+def read_plan(root: Cursor, default_name: str) -> Plan | None:
+    """The plan of a file; None when there is no use in expanding it. Problems are reported either way."""
+    keys = root.known(KEYS, REFUSED)
+    if not isinstance(root.value, dict):
+        return None
+    name = _name(keys.get("name"), root, default_name)
+    method = _method(keys.get("method"), root)
+    metric = _metric(keys.get("metric"))
+    run_cap = _run_cap(keys, method)
+    _labels(keys)
+    if "parameters" not in keys:
+        root.fail("parameters is missing; write what to train, such as parameters: {algorithm: {value: ct}}")
+    parameters = _parameters(keys.get("parameters"), method)
+    extensions = read_extensions(keys.get("nftlab"), parameters, method)
+    _repeats(parameters, extensions)
+    whole = {key: parameter for key, parameter in parameters.items() if parameter}
+    if method is None or not whole or len(whole) < len(parameters):
+        return None
+    return Plan(name, method, metric, whole, run_cap, extensions, _notes(keys), keys)
+
+
+def _name(at: Cursor | None, root: Cursor, default: str) -> str:
+    name = at.text() if at else default
+    if name is not None and (len(name) > 120 or not _NAME.fullmatch(name)):
+        rule = "a sweep's name has at most 120 characters: letters, digits, . _ - and /, each part starting with a letter or digit"
+        where = f"{show(name)}" if at else f"the file's name {show(name)} cannot name the sweep, and there is no `name`"
+        (at or root).fail(f"{where}; {rule}")
+    return name or default
+
+
+def _method(at: Cursor | None, root: Cursor) -> str | None:
+    if at is None:
+        root.fail(f"method is missing; write method: {' or '.join(METHODS)}")
+        return None
+    if at.value in ("bayes", "custom"):
+        at.fail(f"{at.value} is not in this version; it has grid and random")
+        return None
+    return at.one_of(METHODS)
+
+
+def _metric(at: Cursor | None) -> Metric:
+    if at is None:
+        return Metric()
+    keys = at.known(("name", "goal", "target", "impute", "impute_while_running"))
+    if "name" not in keys and isinstance(at.value, dict):
+        at.fail("name is missing; write the curve's name, such as val/error", at_key=True)
+    name = keys["name"].text() if "name" in keys else None
+    if name is not None and name not in METRICS and name.partition("/")[0] not in ALGORITHMS:
+        keys["name"].fail(f"{show(name)} is no curve; allowed: {', '.join(METRICS)} and a method's own{nearest(name, METRICS)}")
+    goal = keys["goal"].one_of(("minimize", "maximize")) if "goal" in keys else None
+    if "target" in keys:
+        keys["target"].number()
+    for key in ("impute", "impute_while_running"):
+        if key in keys and keys[key].value is not False:
+            keys[key].one_of(("worst", "best", "latest", "false"))
+    return Metric(name or Metric.name, goal or Metric.goal)
+
+
+def _run_cap(keys: dict[str, Cursor], method: str | None) -> int:
+    at = keys.get("run_cap")
+    if at is None:
+        if method == "random":
+            keys["method"].fail("random needs run_cap, the number of trials; write run_cap: 20")
+        return 0
+    if method == "grid":
+        at.fail("a grid trains exactly the trials it lists; delete run_cap, or use method: random", at_key=True)
+        return 0
+    return at.whole(1, MOST_POINTS) or 0
+
+
+def _labels(keys: dict[str, Cursor]) -> None:
+    """Check the kind of what is accepted and not used."""
+    for key in (*IDLE, *LABELS):
+        if key not in keys:
+            continue
+        if key == "command" and isinstance(keys[key].value, list):
+            for item in keys[key].items() or ():
+                item.text()
+        else:
+            keys[key].text()
+
+
+def _parameters(at: Cursor | None, method: str | None) -> dict[str, Parameter | None]:
+    """Every parameter in file order; None stands for one that could not be read."""
+    entries = at.entries() if at else None
+    if at and entries == {}:
+        at.fail("no parameters; an empty grid trains nothing", at_key=True)
+    found: dict[str, Parameter | None] = {}
+    for name, entry in (entries or {}).items():
+        if name in ("seed", "seeds"):
+            entry.fail("seeds are replicates, not a parameter; write them under nftlab: seeds, as a number or a list", at_key=True)
+            continue
+        found[name] = read_parameter(name, entry, method)
+    algorithm = found.get("algorithm")
+    if algorithm and algorithm.distribution:
+        algorithm.at.fail("algorithm needs value or values", at_key=True)
+        found["algorithm"] = None
+    return found
+
+
+def _repeats(parameters: dict[str, Parameter | None], extensions: Extensions) -> None:
+    """Report values listed twice; 1 and 1.0 are one value, and only whole rows count in a zip group."""
+    zipped = {name for group in extensions.groups for name in group}
+    for name, parameter in parameters.items():
+        if parameter is None or name in zipped:
+            continue
+        seen: dict[tuple[bool, Any], Cursor] = {}
+        for option in parameter.options:
+            first = seen.setdefault((isinstance(option.value, bool), option.value), option.at)
+            if first is not option.at:
+                where = f"{first.node.line}:{first.node.column}"
+                option.at.fail(f"{show(option.value)} is listed twice; it is the same as {show(first.value)} at {where}")
+
+
+def _notes(keys: dict[str, Cursor]) -> tuple[str, ...]:
+    idle = [key for key in IDLE if key in keys]
+    notes = [f"{', '.join(idle)}: for W&B's own agents, not used here"] if idle else []
+    if "metric" in keys and isinstance(keys["metric"].value, dict) and "target" in keys["metric"].value:
+        notes.append("metric.target: not used here, every trial trains to its end")
+    return tuple(notes)

@@ -1,0 +1,108 @@
+"""Sweep files and folders of them: read, check, expand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nftlab.errors import NotFoundError, SpecError
+from nftlab.spec.document import Cursor, Problems, read
+from nftlab.spec.expand import expand
+from nftlab.spec.grammar import read_plan
+from nftlab.spec.model import Sweep
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def load(path: str | Path) -> Sweep:
+    """The sweep of a file. Without `name:` it is called by its path below a `sweeps` folder, without suffix.
+
+    Raises NotFoundError when there is no such file, SpecError with all its problems when it cannot run.
+    """
+    problems = Problems(str(path))
+    read_one = _load(Path(path), problems)
+    problems.raise_any()
+    assert read_one is not None, "a file without problems has a sweep"
+    return read_one[0]
+
+
+def load_text(text: str, where: str = "<sweep>", *, name: str = "sweep") -> Sweep:
+    """The sweep of a text; `where` names it in messages, `name` is used when the text has no `name:`. Raises SpecError."""
+    problems = Problems(where)
+    read_one = _read(text, problems, name)
+    problems.raise_any()
+    assert read_one is not None, "a text without problems has a sweep"
+    return read_one[0]
+
+
+def load_all(path: str | Path) -> list[Sweep]:
+    """The sweep of a file, or of every *.yaml and *.yml below a folder, sorted by path.
+
+    Raises NotFoundError when there is none, SpecError with the problems of all files; two sweeps of one name are a problem.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        return [load(path)]
+    files = sorted(file for file in folder.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+    if not files:
+        raise NotFoundError(f"no sweep files below {folder}", "a sweep file ends in .yaml or .yml")
+    found: list[Sweep] = []
+    wrong: list[str] = []
+    named: dict[str, Path] = {}
+    for file in files:
+        problems = Problems(str(file))
+        if read_one := _load(file, problems):
+            sweep, named_at = read_one
+            first = named.setdefault(sweep.name, file)
+            if first != file:
+                named_at.fail(f"{sweep.name!r} is also the name of {first}; sweeps need different names")
+            found.append(sweep)
+        wrong += problems
+    if wrong:
+        raise SpecError(wrong)
+    return found
+
+
+def _load(file: Path, problems: Problems) -> tuple[Sweep, Cursor] | None:
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise NotFoundError(f"no sweep file {file}") from None
+    except OSError as error:
+        raise NotFoundError(f"cannot read {file}: {error.strerror}") from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        column = error.start - before.rfind(b"\n")
+        problems.add(before.count(b"\n") + 1, column, "not UTF-8 text")
+        return None
+    return _read(text, problems, _name_of(file))
+
+
+def _name_of(file: Path) -> str:
+    parts = file.resolve().with_suffix("").parts
+    below = next((i for i in range(len(parts) - 2, -1, -1) if parts[i] == "sweeps"), len(parts) - 2)
+    return "/".join(parts[below + 1 :])
+
+
+def _read(text: str, problems: Problems, default_name: str) -> tuple[Sweep, Cursor] | None:
+    """The sweep of a text and where its name stands; None after reporting why there is none."""
+    root = read(text, problems)
+    plan = read_plan(root, default_name) if root else None
+    expansion = expand(plan) if plan else None
+    if root is None or plan is None or expansion is None or problems:
+        return None
+    sweep = Sweep(
+        name=plan.name,
+        method=plan.method,
+        metric=plan.metric,
+        trials=expansion.trials,
+        seeds=plan.extensions.seeds,
+        priority=plan.extensions.priority,
+        retries=plan.extensions.retries,
+        source=text,
+        path=problems.where,
+        notes=(*plan.notes, *expansion.notes),
+        duplicates=expansion.duplicates,
+    )
+    return sweep, plan.at.get("name", root)

@@ -1,0 +1,87 @@
+"""A sweep file without `nftlab:` is a W&B sweep file; the reference says what the code accepts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from nftlab.hypers import ALGORITHMS
+from nftlab.spec import Metric, extensions, grammar, load, load_text, parameters
+from nftlab.spec.distributions import DEFAULTS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOC = (ROOT / "docs" / "sweep-files.md").read_text()
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", DOC, re.DOTALL)
+SHIPPED = sorted((ROOT / "sweeps").rglob("*.yaml"))
+
+# W&B's own rules (wandb/sweeps schema.json), as far as files that we accept can break them.
+WANDB_KEYS = re.compile(
+    "program|method|metric|metrics|parameters|early_terminate|run_cap|command|name|description|entity|project|controller|scheduler|job|"
+    "image_uri|apiVersion|kind"
+)
+WANDB_FORMS = [{"value"}, {"values"}, {"values", "probabilities"}, {"min", "max"}, {"distribution", "min", "max"}]
+
+
+def assert_is_wandb(text: str) -> None:
+    """The file with `nftlab:` deleted, against W&B's grammar."""
+    document: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
+    document.pop("nftlab", None)
+    assert all(WANDB_KEYS.fullmatch(key) for key in document)
+    assert document["method"] in ("grid", "random", "bayes", "custom")
+    metric = document.get("metric", {"name": "x"})
+    assert "name" in metric
+    assert metric.keys() <= {"name", "goal", "target", "impute", "impute_while_running"}
+    for name, parameter in document["parameters"].items():
+        assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name)
+        assert parameter.keys() - {"q", "mu", "sigma", "a", "b"} in WANDB_FORMS
+        assert parameter.get("distribution") in (None, *DEFAULTS, *parameters.LISTED)
+        assert parameter.get("values", [0]) != []
+
+
+@pytest.mark.parametrize("text", [*EXAMPLES, *(file.read_text() for file in SHIPPED)])
+def test_examples_load_and_are_wandb_files_without_our_key(text: str) -> None:
+    assert load_text(text, "example").trials
+    assert_is_wandb(text)
+
+
+def test_the_first_example_says_what_it_has() -> None:
+    sweep = load_text(EXAMPLES[0])
+    jobs = len(list(sweep.jobs()))
+    assert f"It has 32 grid points, {len(sweep.trials)} trials and {jobs} jobs." in DOC
+    assert sweep.notes[1].startswith("32 grid points are 16 trials")
+
+
+@pytest.mark.parametrize("key", [*grammar.KEYS, *grammar.REFUSED, *extensions.KEYS, *parameters.KEYS, *parameters.LISTED, *DEFAULTS])
+def test_the_reference_has_every_key(key: str) -> None:
+    assert re.search(rf"`{key}\b", DOC)
+
+
+def test_the_reference_quotes_real_messages(problems: Any) -> None:
+    for quoted in re.findall(r"^sweeps/guide\.yaml:[\d:]+: (.*)$", DOC, re.MULTILINE):
+        broken = EXAMPLES[0].replace("method: grid", "method: gird") if "method" in quoted else EXAMPLES[0].replace("cnn-a", "cnn-b")
+        assert quoted in [problem.split(": ", 1)[1] for problem in problems(broken)]
+
+
+def test_what_wandb_needs_and_we_do_not_is_accepted_with_a_note() -> None:
+    sweep = load_text(
+        "program: train.py\nproject: p\nentity: e\ncommand: ['${env}', python]\nkind: sweep\ndescription: d\nmethod: grid\n"
+        "metric: {name: nft/eta, goal: maximize, target: 3, impute: worst, impute_while_running: false}\nparameters: {lr: {value: 1}}\n"
+    )
+    assert sweep.metric == Metric("nft/eta", "maximize")
+    assert sweep.notes == (
+        "program, command, project, entity: for W&B's own agents, not used here",
+        "metric.target: not used here, every trial trains to its end",
+    )
+    assert load_text("method: grid\nparameters: {lr: {value: 1}}").metric == Metric("val/error", "minimize")
+
+
+def test_the_quick_sweep_is_the_demo() -> None:
+    sweep = load(ROOT / "sweeps" / "nft" / "quick.yaml")
+    assert sweep.name == "quick-nft"
+    assert len(list(sweep.jobs())) == 12
+    assert {trial.config["algorithm"] for trial in sweep.trials} == {"ct", "nft"} <= set(ALGORITHMS)
+    assert all(trial.config["test_curve"] for trial in sweep.trials)

@@ -1,0 +1,161 @@
+"""Everything that can be wrong with an entry of `parameters`, and with the top of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+Problems = Callable[[str], list[str]]
+
+
+def one(entry: str, method: str = "grid") -> str:
+    cap = "run_cap: 2\n" if method == "random" else ""
+    return f"method: {method}\n{cap}parameters:\n  algorithm: {{value: nft}}\n  {entry}\n"
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("lr: {values: []}", "4:16: parameters.lr.values: the list is empty"),
+        ("lr: {values: 3}", "4:16: parameters.lr.values: 3 is not a list"),
+        ("lr: {values: [[1]]}", "4:17: parameters.lr.values: a list is not a single value"),
+        ("lr: {value: {a: 1}}", "4:15: parameters.lr.value: a mapping is not a single value"),
+        ("lr: 3", "4:7: parameters.lr: 3 is not a mapping; write lr: {value: …}"),
+        ("lr: [3]", "4:7: parameters.lr: a list is not a mapping; write lr: {values: …}"),
+        ("lr:", "4:3: parameters.lr: nothing is not a mapping; write lr: {value: …}"),
+        ("lr: {}", "4:3: parameters.lr: no value; write value, values, min and max, or a distribution"),
+        ("lr: {value: 1, values: [2]}", "4:3: parameters.lr: both value and values; keep one"),
+        ("lr: {values: [1, 2, 1.0]}", "4:23: parameters.lr.values: 1.0 is listed twice; it is the same as 1 at 4:17"),
+        ("lr: {values: [1e0, 1]}", "4:22: parameters.lr.values: 1 is listed twice; it is the same as 1.0 at 4:17"),
+        ("lr: {min: 1}", "4:3: parameters.lr: min alone; min and max go together"),
+        ("lr: {min: 2, max: 2}", "4:3: parameters.lr: min 2 is not below max 2"),
+        ("n_f: {min: true, max: 2}", "4:14: parameters.n_f.min: true is not a whole number"),
+        ("lr: {values: [1, 2], probabilities: [.5, .5]}", "4:24: parameters.lr.probabilities: a grid has no probabilities;"),
+        (
+            "lr: {min: 0.1, max: 2}",
+            "4:3: parameters.lr: uniform has no grid; write values, int_uniform or q_uniform,",
+        ),
+        ("lr: {distribution: normal}", "4:3: parameters.lr: normal has no grid;"),
+        ("lr: {distribution: norml}", "4:22: parameters.lr.distribution: 'norml' is not one of"),
+        ("lr: {distribution: constant}", "4:3: parameters.lr: constant needs value"),
+        (
+            "n_f: {distribution: int_uniform, value: 3, min: 1, max: 2}",
+            "4:36: parameters.n_f.value: does not belong to int_uniform,",
+        ),
+        (
+            "lr: {min: 1, max: 5, q: 2}",
+            "4:24: parameters.lr.q: does not belong to int_uniform, which takes min, max; write distribution: q_uniform",
+        ),
+        ("lr: {distribution: q_uniform, min: 0, max: 1, q: 0}", "4:3: parameters.lr: q is 0; it must be greater than 0"),
+        ("n_f: {min: 1, max: 1000000000000}", "4:3: parameters.n_f: 1000000000000 values; a grid has at most 100000 points"),
+        ("lr: {parameters: {a: {value: 1}}}", "4:8: parameters.lr.parameters: nested parameters; nftlab's parameters are flat:"),
+        ("lr: {valu: 1}", "4:8: parameters.lr.valu: unknown key; allowed: value, values,"),
+        ("9lr: {value: 1}", "4:3: parameters.9lr: a parameter's name starts with a letter or _"),
+        ("seed: {values: [1, 2]}", "4:3: parameters.seed: seeds are replicates, not a parameter; write them under nftlab: seeds"),
+        ("eta_mx: {value: 1}", "4:3: parameters.eta_mx: does not apply to nft; no algorithm declares it (did you mean 'eta_max'?)"),
+        ("epochs: {value: 1.5}", "4:19: parameters.epochs.value: 1.5 is not a whole number"),
+        ("epochs: {value: yes}", "4:19: parameters.epochs.value: 'yes' is not a number"),
+        ("lr: {value: .nan}", "4:15: parameters.lr.value: nan is not a number"),
+        ("network: {values: [fc-a, fc-c]}", "4:28: parameters.network.values: 'fc-c' is not one of"),
+        ("network: {value: cnn-b}", "4:20: parameters.network.value: cnn-b needs images of at least 11×11, digits has 8×8"),
+    ],
+)
+def test_problems_of_a_grid_parameter(problems: Problems, entry: str, problem: str) -> None:
+    (found,) = problems(one(entry))
+    assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("lr: {values: [1, 2], probabilities: [1]}", "5:39: parameters.lr.probabilities: 1 probabilities for 2 values; one for each"),
+        ("lr: {values: [1, 2], probabilities: [.5, .6]}", "5:39: parameters.lr.probabilities: the probabilities add up to 1.1, not 1"),
+        ("lr: {values: [1, 2], probabilities: [2, -1]}", "5:39: parameters.lr.probabilities: a probability lies between 0 and 1"),
+        ("lr: {values: [1, 2], probabilities: [.5, x]}", "5:44: parameters.lr.probabilities: 'x' is not a number"),
+        (
+            "lr: {distribution: log_uniform, min: 1, max: 3}",
+            "5:3: parameters.lr: min and max of log_uniform are exponents of e, and",
+        ),
+        (
+            "lr: {distribution: log_uniform_values, min: 0, max: 3}",
+            "5:3: parameters.lr: min is 0; log_uniform_values needs it greater",
+        ),
+        ("lr: {distribution: normal, sigma: 0}", "5:3: parameters.lr: sigma is 0; it must be greater than 0"),
+        ("lr: {distribution: beta, mu: 0}", "5:28: parameters.lr.mu: does not belong to beta, which takes a, b"),
+        ("lr: {min: -2.0, max: -1.0}", "5:7: parameters.lr: -1."),
+        ("epochs: {min: 1.5, max: 1.75}", "5:11: parameters.epochs: 1."),
+    ],
+)
+def test_problems_of_a_random_parameter(problems: Problems, entry: str, problem: str) -> None:
+    (found,) = problems(one(entry, "random"))
+    assert found.startswith(problem)
+
+
+def test_log_uniform_suggests_the_form_with_values(problems: Problems) -> None:
+    (found,) = problems(one("lr: {distribution: q_log_uniform, min: 1, max: 3}", "random"))
+    assert found.endswith("(did you mean 'q_log_uniform_values'?)")
+
+
+P = "parameters: {lr: {value: 1}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (P, ["1:1: method is missing; write method: grid or random"]),
+        ("method: grid", ["1:1: parameters is missing;"]),
+        ("method: grid\nparameters: {}", ["2:1: parameters: no parameters; an empty grid trains nothing"]),
+        ("method: grid\nparameters:", ["2:1: parameters: nothing is not a mapping"]),
+        ("- method", ["1:1: a list is not a mapping"]),
+        (f"method: bayes\n{P}", ["1:9: method: bayes is not in this version; it has grid and random"]),
+        (f"method: Grid\n{P}", ["1:9: method: 'Grid' is not one of grid, random (did you mean 'grid'?)"]),
+        (f"method: [grid]\n{P}", ["1:9: method: a list is not one of grid, random"]),
+        (f"method: random\n{P}", ["1:9: method: random needs run_cap, the number of trials; write run_cap: 20"]),
+        (f"method: random\nrun_cap: 0\n{P}", ["2:10: run_cap: 0 is below 1"]),
+        (f"method: random\nrun_cap: true\n{P}", ["2:10: run_cap: true is not a whole number"]),
+        (f"method: grid\nrun_cap: 5\n{P}", ["2:1: run_cap: a grid trains exactly the trials it lists;"]),
+        (f"method: grid\nearly_terminate: {{type: hyperband}}\n{P}", ["2:1: early_terminate: this version trains every trial to its end"]),
+        (f"method: grid\nmethd: x\n{P}", ["2:1: methd: unknown key; allowed: name, method, "]),
+        (f"method: grid\nname: 5\n{P}", ["2:7: name: 5 is not a text; write it in quotes"]),
+        (f"method: grid\nname: a b\n{P}", ["2:7: name: 'a b'; a sweep's name has at most 120 characters"]),
+        (f"method: grid\nname: ../a\n{P}", ["2:7: name: '../a'; a sweep's name"]),
+        (f'method: grid\nname: "a\\u0007"\n{P}', ["2:7: name: 'a\\x07'; a sweep's name"]),
+        (f"method: grid\nname: {'a' * 121}\n{P}", ["2:7: name: 'aaa"]),
+        (f"method: grid\nmetric: val/error\n{P}", ["2:9: metric: 'val/error' is not a mapping"]),
+        (f"method: grid\nmetric: {{goal: minimize}}\n{P}", ["2:1: metric: name is missing;"]),
+        (f"method: grid\nmetric: {{name: val/eror}}\n{P}", ["2:16: metric.name: 'val/eror' is no curve;"]),
+        (f"method: grid\nmetric: {{name: val/error, goal: min}}\n{P}", ["2:33: metric.goal: 'min' is not one of minimize, maximize"]),
+        (f"method: grid\nmetric: 3\n{P}", ["2:9: metric: 3 is not a mapping"]),
+        (f"method: grid\nproject: [a]\n{P}", ["2:10: project: a list is not a text;"]),
+        (
+            "method: grid\nparameters: {algorithm: {value: nfft}, eta: {value: 1}}",
+            ["2:33: parameters.algorithm.value: 'nfft' is not"],
+        ),
+        ("method: grid\nparameters: {algorithm: {value: 3}}", ["2:33: parameters.algorithm.value: 3 is not one of"]),
+        ("method: grid\nparameters: {algorithm: {min: 1, max: 2}}", ["2:14: parameters.algorithm: algorithm needs value or values"]),
+        (
+            "method: grid\nparameters: {eta_max: {value: 1}}",
+            ["2:14: parameters.eta_max: does not apply to ct (no algorithm is given); eta_max belongs to nft"],
+        ),
+    ],
+)
+def test_problems_of_the_top(problems: Problems, text: str, expected: list[str]) -> None:
+    found = problems(text)
+    assert len(found) == len(expected)
+    assert all(a.startswith(b) for a, b in zip(found, expected, strict=True)), found
+
+
+def test_all_problems_come_at_once_in_file_order(problems: Problems) -> None:
+    found = problems(
+        "name: a b\nmethod: gird\nparameters:\n  algorithm: {values: [ct, nft]}\n  lr: {values: [1, 1]}\n  eta_max: 3\n"
+        "nftlab:\n  seeds: 0\n  priorty: 1\n"
+    )
+    assert [problem.split(" ")[0] + problem.split(" ")[1] for problem in found] == [
+        "1:7:name:",
+        "2:9:method:",
+        "5:20:parameters.lr.values:",
+        "6:12:parameters.eta_max:",
+        "8:10:nftlab.seeds:",
+        "9:3:nftlab.priorty:",
+    ]
