@@ -1,0 +1,34 @@
+"""From the job table to a paper's table: load a report file, build its cells, render or explain them."""
+
+from nftlab.report.build import Report, build
+from nftlab.report.cells import Cell, cells
+from nftlab.report.explain import explain, explain_json
+from nftlab.report.export import as_dict, frame
+from nftlab.report.files import write
+from nftlab.report.find import reports
+from nftlab.report.layout import Grid, main_grid, paired_grid
+from nftlab.report.load import load_report
+from nftlab.report.model import ReportSpec
+from nftlab.report.notes import notes
+from nftlab.report.render import FORMATS, render
+
+__all__ = [
+    "FORMATS",
+    "Cell",
+    "Grid",
+    "Report",
+    "ReportSpec",
+    "as_dict",
+    "build",
+    "cells",
+    "explain",
+    "explain_json",
+    "frame",
+    "load_report",
+    "main_grid",
+    "notes",
+    "paired_grid",
+    "render",
+    "reports",
+    "write",
+]

@@ -1,0 +1,195 @@
+"""From jobs to printed numbers. Pure: the same jobs and report file give the same cells.
+
+Configurations are chosen by validation, never by test, and only among those that have every seed asked for, as long as
+there is one: a configuration with fewer seeds cannot win by luck.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from math import isfinite
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+from nftlab.report.model import Metric, Published, ReportSpec
+
+if TYPE_CHECKING:
+    from nftlab.store import JobRow
+
+OPEN = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One trial of a cell: its jobs in launch order (one per seed), the finished ones, and their mean validation error."""
+
+    trial_key: str
+    config: Mapping[str, Any]
+    jobs: tuple[JobRow, ...]
+    finished: tuple[JobRow, ...]
+    val_error: float | None
+
+    @property
+    def n(self) -> int:
+        return len(self.finished)
+
+    @property
+    def diverged(self) -> int:
+        return sum(job.diverged for job in self.jobs)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Differences to the baseline's cell seed by seed: mean, sample standard deviation (None for one seed), and the seeds."""
+
+    baseline: str
+    mean: float
+    std: float | None
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One printed number: mean and sample standard deviation (ddof = 1, None for one seed) of the metric, in percent.
+
+    `jobs` are the keys it comes from, `seconds` their mean training time, `chosen` their trial among `candidates`. `states`
+    counts all jobs of the cell; `partial`: fewer seeds than asked for; `waiting`: trials still run, so the choice may change.
+    `difference` is ours − published. `better`, `published_better`: the mean is below the baseline's (ours: both complete).
+    """
+
+    row: str
+    column: str
+    asked: int
+    mean: float | None = None
+    std: float | None = None
+    seconds: float | None = None
+    chosen: Candidate | None = None
+    candidates: tuple[Candidate, ...] = ()
+    states: Mapping[str, int] = field(default_factory=dict)
+    published: Published | None = None
+    difference: float | None = None
+    paired: Paired | None = None
+    better: bool = False
+    published_better: bool = False
+
+    @property
+    def n(self) -> int:
+        return self.chosen.n if self.chosen else 0
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        return tuple(job.job_key for job in self.chosen.finished) if self.chosen else ()
+
+    @property
+    def partial(self) -> bool:
+        return self.mean is not None and self.n < self.asked
+
+    @property
+    def diverged(self) -> int:
+        """Diverged jobs of the chosen trial; of all trials when none could be chosen."""
+        return self.chosen.diverged if self.chosen else sum(candidate.diverged for candidate in self.candidates)
+
+    @property
+    def waiting(self) -> bool:
+        return any(self.states.get(state) for state in OPEN)
+
+
+def cells(jobs: Iterable[JobRow], spec: ReportSpec) -> list[Cell]:
+    """The cells of a report, row by row. A trial launched in several sweeps counts each seed once: the first that is done."""
+    counted = [job for job in jobs if counts(job.sweep, spec)]
+    by_place: dict[tuple[str, str], Cell] = {}
+    for row in spec.rows:
+        held = [job for job in counted if row.holds(job.config)]
+        for column in spec.columns:
+            mine = [job for job in held if column.holds(job.config)]
+            by_place[row.label, column.label] = _cell(row.label, column.label, mine, spec)
+    return [_compared(cell, by_place, spec) for cell in by_place.values()]
+
+
+def counts(sweep: str, spec: ReportSpec) -> bool:
+    """Whether a sweep's jobs count for this report."""
+    return not spec.sweeps or any(fnmatchcase(sweep, pattern) for pattern in spec.sweeps)
+
+
+def finished(job: JobRow, metric: Metric) -> bool:
+    """Whether a job has a number to print: done, not diverged."""
+    numbers = (job.val_error, getattr(job, metric))
+    return job.state == "done" and not job.diverged and all(number is not None and isfinite(number) for number in numbers)
+
+
+def choose(candidates: Sequence[Candidate], asked: int) -> Candidate | None:
+    """The trial with the lowest mean validation error among those with all seeds; the earliest launched on ties.
+
+    While no trial is complete: the one with most finished seeds, then fewest diverged ones, then the lowest error. None if nothing
+    has finished.
+    """
+
+    def rank(candidate: Candidate) -> tuple[bool, int, int, float, int]:
+        complete = candidate.n >= asked
+        seeds = (0, 0) if complete else (-candidate.n, candidate.diverged)
+        return not complete, *seeds, candidate.val_error or 0.0, candidate.jobs[0].job_id
+
+    return min((candidate for candidate in candidates if candidate.n), key=rank, default=None)
+
+
+def _cell(row: str, column: str, jobs: Sequence[JobRow], spec: ReportSpec) -> Cell:
+    by_trial: dict[str, list[JobRow]] = {}
+    for job in sorted(jobs, key=lambda job: job.job_id):
+        by_trial.setdefault(job.trial_key, []).append(job)
+    candidates = tuple(_candidate(found, spec.metric) for found in by_trial.values())
+    chosen = choose(candidates, spec.seeds)
+    states = Counter("diverged" if job.diverged else job.state for candidate in candidates for job in candidate.jobs)
+    published = spec.published.get((row, column))
+    mean, std = spread([getattr(job, spec.metric) for job in chosen.finished]) if chosen else (None, None)
+    seconds = fmean(job.seconds for job in chosen.finished) if chosen else None
+    difference = mean - published.mean if mean is not None and published else None
+    return Cell(row, column, spec.seeds, mean, std, seconds, chosen, candidates, dict(sorted(states.items())), published, difference)
+
+
+def _candidate(jobs: Sequence[JobRow], metric: Metric) -> Candidate:
+    by_seed: dict[int, JobRow] = {}
+    for job in jobs:
+        known = by_seed.get(job.seed)
+        if known is None or (job.state == "done" and known.state != "done"):
+            by_seed[job.seed] = job
+    done = tuple(job for job in by_seed.values() if finished(job, metric))
+    errors = [job.val_error for job in done if job.val_error is not None]
+    return Candidate(jobs[0].trial_key, jobs[0].config, tuple(by_seed.values()), done, fmean(errors) if errors else None)
+
+
+def spread(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and sample standard deviation (ddof = 1; None for one value)."""
+    return fmean(values), stdev(values) if len(values) > 1 else None
+
+
+def _compared(cell: Cell, by_place: Mapping[tuple[str, str], Cell], spec: ReportSpec) -> Cell:
+    """The cell with what its baseline tells: paired differences, and whether it is better."""
+    row = next(line for line in spec.rows if line.label == cell.row)
+    column = next(line for line in spec.columns if line.label == cell.column)
+    place = spec.baseline_of(row, column)
+    if place is None:
+        return cell
+    base = by_place[place[0].label, place[1].label]
+    label = base.row if place[0] != row else base.column
+    return replace(
+        cell,
+        paired=_paired(cell, base, label, spec.metric),
+        better=_below(cell.mean, base.mean) and not cell.partial and not base.partial,
+        published_better=bool(cell.published and base.published and cell.published.mean < base.published.mean),
+    )
+
+
+def _below(mean: float | None, base: float | None) -> bool:
+    return mean is not None and base is not None and mean < base
+
+
+def _paired(cell: Cell, base: Cell, label: str, metric: Metric) -> Paired | None:
+    if cell.chosen is None or base.chosen is None:
+        return None
+    theirs = {job.seed: getattr(job, metric) for job in base.chosen.finished}
+    ours = {job.seed: getattr(job, metric) for job in cell.chosen.finished}
+    seeds = tuple(sorted(ours.keys() & theirs.keys()))
+    return Paired(label, *spread([ours[seed] - theirs[seed] for seed in seeds]), seeds) if seeds else None

@@ -1,0 +1,126 @@
+"""Reads a report file; all of its problems are reported at once, each with file, line and column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from nftlab.errors import NotFoundError
+from nftlab.hypers import nearest
+from nftlab.report.axes import axis, printable, unknown, where
+from nftlab.report.find import find_report
+from nftlab.report.model import METRICS, Line, Metric, Published, ReportSpec, is_baseline
+from nftlab.spec.document import Cursor, Problems, read, show
+
+_KEYS = ("title", "caption", "notes", "sweeps", "rows", "columns", "metric", "choose", "seeds", "baseline", "published")
+_PUBLISHED_KEYS = ("source", "notes", "cells")
+_NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
+_MEAN_STD = re.compile(rf"\s*{_NUMBER}\s*(?:±|\+/?-)\s*{_NUMBER}\s*")
+
+Values = dict[tuple[str, str], Published]
+
+
+def load_report(name_or_path: str | Path) -> ReportSpec:
+    """The report of that name or file; raises NotFoundError, or SpecError with every problem of the file."""
+    name, path = find_report(name_or_path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotFoundError(f"{path} cannot be read: {error}") from error
+    return load_report_text(text, name, path=str(path))
+
+
+def load_report_text(text: str, name: str, *, path: str = "<report>") -> ReportSpec:
+    """The report that a YAML text describes; `path` stands before the line and column of its problems."""
+    problems = Problems(path)
+    root = read(text, problems)
+    spec = _report(root, name) if root else None
+    problems.raise_any()
+    assert spec is not None  # without a spec there is a problem
+    return spec
+
+
+def _report(root: Cursor, name: str) -> ReportSpec:
+    given = root.known(_KEYS)
+    for key in ("title", "rows", "columns"):
+        if key not in given:
+            root.fail(f"{key} is missing")
+    rows = axis(given["rows"]) if "rows" in given else ()
+    columns = axis(given["columns"]) if "columns" in given else ()
+    if "choose" in given:
+        _choose(given["choose"])
+    published, told, source = _published(given["published"], rows, columns) if "published" in given else ({}, (), "")
+    baseline = _baseline(given["baseline"], rows, columns) if "baseline" in given else {}
+    notes = (_texts(given["notes"]) if "notes" in given else ()) + told + unknown((*rows, *columns))
+    return ReportSpec(
+        name=name,
+        title=_text(given, "title"),
+        rows=rows,
+        columns=columns,
+        caption=_text(given, "caption"),
+        notes=notes,
+        sweeps=_texts(given["sweeps"]) if "sweeps" in given else (),
+        metric=cast(Metric, given["metric"].one_of(METRICS) or "test_error") if "metric" in given else "test_error",
+        seeds=(given["seeds"].whole(1, 10_000) or 1) if "seeds" in given else 3,
+        baseline=baseline,
+        published=published,
+        source=source,
+    )
+
+
+def _choose(cursor: Cursor) -> None:
+    if cursor.value == "test_error":
+        cursor.fail("configurations are chosen by validation, never by test: val_error")
+    else:
+        cursor.one_of(("val_error",))
+
+
+def _text(given: Mapping[str, Cursor], key: str) -> str:
+    return printable(given[key]) if key in given else ""
+
+
+def _texts(cursor: Cursor) -> tuple[str, ...]:
+    """One text, or a list of them."""
+    if isinstance(cursor.value, str):
+        return (printable(cursor),)
+    return tuple(printable(item) for item in cursor.items() or ())
+
+
+def _baseline(cursor: Cursor, rows: Sequence[Line], columns: Sequence[Line]) -> dict[str, tuple[Any, ...]]:
+    wanted = where(cursor)
+    if wanted and rows and columns and not any(is_baseline(line, wanted) for line in (*rows, *columns)):
+        cursor.fail("no row and no column is the baseline", at_key=True)
+    return wanted
+
+
+def _published(cursor: Cursor, rows: Sequence[Line], columns: Sequence[Line]) -> tuple[Values, tuple[str, ...], str]:
+    """Values by (row label, column label), notes, and the source."""
+    given = cursor.known(_PUBLISHED_KEYS)
+    for key in ("source", "cells"):
+        if key not in given:
+            cursor.fail(f"{key} is missing", at_key=True)
+    source, labels = _text(given, "source"), [row.label for row in rows]
+    found: Values = {}
+    for label, values in ((given["cells"].entries() if "cells" in given else None) or {}).items():
+        if label not in labels:
+            values.fail(f"no row has this label; rows: {', '.join(labels)}{nearest(label, labels)}", at_key=True)
+            continue
+        read_values = [_value(item, source) for item in values.items() or []]
+        if columns and read_values and len(read_values) != len(columns):
+            values.fail(f"{len(read_values)} values for {len(columns)} columns; write null where none was published")
+        found |= {(label, column.label): value for column, value in zip(columns, read_values, strict=False) if value}
+    return found, _texts(given["notes"]) if "notes" in given else (), source
+
+
+def _value(cursor: Cursor, source: str) -> Published | None:
+    """`28.34 ± 0.09`, `28.34` or null."""
+    if isinstance(cursor.value, str) and (found := _MEAN_STD.fullmatch(cursor.value)):
+        return Published(float(found[1]), float(found[2]), source)
+    if isinstance(cursor.value, (int, float)) and not isinstance(cursor.value, bool):
+        number = cursor.number()
+        return None if number is None else Published(float(number), None, source)
+    if cursor.value is not None:
+        cursor.fail(f"{show(cursor.value)} is not a published value; write 28.34 ± 0.09, a number, or null")
+    return None

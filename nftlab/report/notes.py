@@ -1,0 +1,72 @@
+"""What stands below a table: how its numbers came about, what its marks mean, and what it does not claim."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nftlab.report.build import Report
+from nftlab.report.layout import stands_beside, states
+from nftlab.report.model import METRICS, is_baseline
+
+PAIRS_FOR_A_TEST = 6  # a paired sign-flip test reaches 2/2ⁿ at best: 0.0625 with five seeds, 0.031 with six
+
+
+def notes(report: Report) -> list[str]:
+    """The notes that this table needs, and the report file's own."""
+    return [*_numbers(report), *_marks(report), *_comparisons(report), *report.spec.notes]
+
+
+def filled(report: Report) -> str:
+    """`12 of 80 cells, 3 of them in part`."""
+    there, partly = sum(cell.mean is not None for cell in report.cells), sum(cell.partial for cell in report.cells)
+    return f"{there} of {len(report.cells)} cells" + (f", {partly} of them in part" if partly else "")
+
+
+def _numbers(report: Report) -> Iterator[str]:
+    spec = report.spec
+    what = METRICS[spec.metric]
+    of = f"over {spec.seeds} seeds" if spec.seeds > 1 else "of one seed"
+    trials = sum(len(cell.candidates) for cell in report.cells)
+    searched = f", chosen among {trials} trials in all" if trials > len(report.cells) else ""
+    yield (
+        f"{what.capitalize()} in percent, mean ± sample standard deviation (ddof = 1) {of}, "
+        f"of the trial with the lowest mean validation error{searched}."
+    )
+    if any(cell.mean is None or cell.partial for cell in report.cells):
+        yield f"Filled: {filled(report)}."
+
+
+def _marks(report: Report) -> Iterator[str]:
+    cells, asked = report.cells, report.spec.seeds
+    holes = [cell for cell in cells if cell.mean is None]
+    if holes:
+        total = {state: sum(cell.states.get(state, 0) for cell in holes) for cell in holes for state in cell.states}
+        yield "–: no finished run" + (f"; of their jobs {states(total)}." if states(total) else ".")
+    if any(cell.partial for cell in cells):
+        yield f"(k/{asked}): only k of the {asked} seeds asked for have finished."
+    if any(cell.mean is not None and cell.diverged for cell in cells):
+        yield "Diverged seeds have no number: the mean is that of the others, and flatters."
+    if any(cell.mean is not None and cell.waiting for cell in cells):
+        yield "…: other jobs of this cell are queued or running; its number may change."
+
+
+def _comparisons(report: Report) -> Iterator[str]:
+    spec, cells = report.spec, report.cells
+    if spec.baseline and any(cell.better or cell.published_better for cell in cells):
+        lines = [*spec.rows, *spec.columns]
+        names = list(dict.fromkeys(line.short for line in lines if is_baseline(line, spec.baseline)))
+        yield f"Bold: mean below that of {' or '.join(names)}" + (" in the same group." if spec.rows[0].group else ".")
+    pairs = max((len(cell.paired.seeds) for cell in cells if cell.paired), default=0)
+    if 0 < pairs < PAIRS_FOR_A_TEST:
+        least = 2 / 2**pairs
+        yield (
+            f"No significance is claimed: with {pairs} seed{'s' if pairs > 1 else ''} an exact paired test cannot reach p < 0.05 "
+            f"(sign-flip test: {min(least, 1):.2g} at best); it takes {PAIRS_FOR_A_TEST}."
+        )
+    if spec.published:
+        below = "" if stands_beside(spec) else ", below ours"
+        if any(cell.difference is not None for cell in cells):
+            where = "difference" if stands_beside(spec) else "in parentheses"
+            yield f"Published{below}: {spec.source}; {where}: ours − published."
+        else:
+            yield f"Published{below}: {spec.source}."
