@@ -61,6 +61,10 @@ def test_negative_zero_is_zero() -> None:
     assert math.copysign(1, plain("a: -0.0")[0]["a"]) == 1
 
 
+def test_folded_text_is_one_line() -> None:
+    assert plain("a: >-\n  one\n  two\n\n  three\n") == ({"a": "one two\nthree"}, [])
+
+
 def test_nodes_know_where_they_stand() -> None:
     root = read("# c\na:\n  b: [1, two]\n  c:\n  d: x\n", Problems("f"))
     assert root is not None
