@@ -1,0 +1,110 @@
+"""`nftlab data`: what data sets are here; fetch, make and check them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nftlab.cli.options import Db, Json
+from nftlab.cli.output import console, emit, emit_json, printable, say, table
+from nftlab.errors import DataError, UsageError
+from nftlab.hypers import DATASETS as SHAPES
+from nftlab.hypers import nearest
+
+if TYPE_CHECKING:
+    from nftlab.data import Dataset
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Data sets, as `nftlab data list` names them.")]
+Progress = Callable[[str, int, int], None]
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, fetch, make and check data sets.")
+
+
+@app.command("list")
+def list_(as_json: Json = False, db: Db = None) -> None:
+    """List the data sets and where they are."""
+    from nftlab.data import DATASETS
+
+    rows = [
+        {
+            "dataset": name,
+            "status": dataset.status(),
+            "folder": dataset.where(),
+            "shape": dataset.shape,
+            "classes": dataset.classes,
+            "counts": dataset.counts,
+            "about": dataset.about,
+            "licence": dataset.licence,
+        }
+        for name, dataset in DATASETS.items()
+    ]
+    if as_json:
+        return emit_json(rows)
+    table(["data set", "status", "about", "folder"], [[row["dataset"], row["status"], row["about"], row["folder"] or "–"] for row in rows])
+
+
+@app.command()
+def get(names: Names, db: Db = None) -> None:
+    """Fetch published files and check them."""
+    for dataset in _chosen(names):
+        with _progress() as progress:
+            fetched = dataset.get(progress=progress)
+        say(f"{dataset.name}: {len(fetched)} files fetched" if fetched else f"{dataset.name}: nothing to fetch")
+        emit(f"{dataset.name}\t{dataset.where() or 'embedded'}")
+
+
+@app.command()
+def make(
+    names: Names,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of what is drawn.")] = 0,
+    db: Db = None,
+) -> None:
+    """Make a data set from another by its published recipe."""
+    for dataset in _chosen(names):
+        with _progress() as progress:
+            folder = dataset.make(seed=seed, progress=progress)
+        emit(f"{dataset.name}\t{folder}")
+
+
+@app.command()
+def verify(names: Names, db: Db = None) -> None:
+    """Read data sets whole and check counts, shapes, values and hashes; exit 65 if one is wrong."""
+    wrong = []
+    for dataset in _chosen(names):
+        try:
+            emit("\n".join(dataset.verify()))
+        except DataError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise DataError("\n".join(wrong))
+
+
+def _chosen(names: list[str]) -> list[Dataset]:
+    """The data sets of these names; all names are checked before anything is fetched, and before torch is imported."""
+    unknown = [f"{name!r} is not a data set{nearest(name, SHAPES)}" for name in names if name not in SHAPES]
+    if unknown:
+        raise UsageError("\n".join(unknown), f"there are {', '.join(SHAPES)}")
+    from nftlab.data import DATASETS
+
+    return [DATASETS[name] for name in dict.fromkeys(names)]
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Bars on stderr, one per thing that is being done; nothing where stderr is no terminal."""
+    from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    screen = console(stderr=True)
+    with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(printable(what), total=total or None)
+            bars.update(tasks[what], completed=done, total=total or None)
+
+        yield progress

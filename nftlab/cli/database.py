@@ -1,0 +1,29 @@
+"""Opening the job table for a command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nftlab.cli.output import masked, say
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+def to_read(db: str | None) -> Engine | None:
+    """The job table; None, which is said, where there is none yet: reading creates nothing."""
+    from nftlab import store
+
+    engine = store.open_db(db, create=False)
+    if engine is None:
+        say(f"no job table yet at {masked(db or store.default_url())}")
+    return engine
+
+
+def to_write(db: str | None) -> tuple[Engine, str]:
+    """The job table, made if need be, and its URL as it may be shown."""
+    from nftlab import store
+
+    engine = store.open_db(db, create=True)
+    assert engine is not None  # it was made if need be
+    return engine, masked(db or store.default_url())

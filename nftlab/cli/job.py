@@ -1,0 +1,145 @@
+"""`nftlab job`: look at jobs, and change what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nftlab.cli.database import to_read
+from nftlab.cli.options import Db, Json, Seed, State, Sweep, Where, Yes, check_state, parse_where
+from nftlab.cli.output import confirm, emit, emit_json, number, say, table
+from nftlab.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from nftlab.store import JobRow
+
+CHANGED_BY = {"retry": ("failed", "quarantined", "cancelled"), "cancel": ("queued", "running")}  # the states that a verb changes
+
+Keys = Annotated[list[str] | None, typer.Argument(metavar="[KEY...]", help="Job keys, or how they begin.")]
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, retry and cancel jobs.")
+
+
+@app.command("list")
+def list_(sweep: Sweep = None, state: State = None, where: Where = None, seed: Seed = None, as_json: Json = False, db: Db = None) -> None:
+    """List jobs."""
+    rows = _select(to_read(db), sweep, state, where, seed)
+    if as_json:
+        return emit_json([as_dict(row) for row in rows])
+    columns, lines = _lines(rows)
+    table(columns, lines, right=("seed", "epoch", "val %", "test %"))
+
+
+@app.command()
+def show(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Job key, or how it begins.")], as_json: Json = False, db: Db = None
+) -> None:
+    """Tell a job's story: configuration, attempts, transitions, curve."""
+    from nftlab import store
+    from nftlab.cli.story import told
+
+    engine = to_read(db)
+    row = _one(engine, key)
+    assert engine is not None  # there is a job
+    story, curve = store.story(engine, row.job_key), store.curve(engine, row.job_id)
+    if as_json:
+        return emit_json({**as_dict(row), **story, "curve": curve})
+    emit(told(row, story, curve))
+
+
+@app.command()
+def retry(
+    keys: Keys = None, sweep: Sweep = None, state: State = None, where: Where = None, seed: Seed = None, yes: Yes = False, db: Db = None
+) -> None:
+    """Queue failed, quarantined or cancelled jobs again."""
+    _change("retry", keys, (sweep, state, where, seed), yes, db)
+
+
+@app.command()
+def cancel(
+    keys: Keys = None, sweep: Sweep = None, state: State = None, where: Where = None, seed: Seed = None, yes: Yes = False, db: Db = None
+) -> None:
+    """Take queued jobs out of the queue and stop running ones."""
+    _change("cancel", keys, (sweep, state, where, seed), yes, db)
+
+
+def as_dict(row: JobRow) -> dict[str, Any]:
+    """A job as scripts read it; keys are stable, more may be added."""
+    return {
+        "job": row.job_key,
+        "sweep": row.sweep,
+        "state": row.state,
+        "config": {**row.config, "seed": row.seed},
+        "attempts": row.attempts,
+        "retries": row.retries,
+        "epoch": row.epoch,
+        "best_epoch": row.best_epoch,
+        "val_error": row.val_error,
+        "test_error": row.test_error,
+        "diverged": row.diverged,
+        "seconds": row.seconds,
+        "error": row.error,
+    }
+
+
+def _change(verb: str, keys: list[str] | None, selectors: tuple[Any, ...], yes: bool, db: str | None) -> None:
+    """Applies a verb of the queue to the jobs that are named or selected."""
+    if bool(keys) == any(value not in (None, []) for value in selectors):
+        raise UsageError(f"{verb} which jobs? name their keys, or choose them with --sweep, --state, --where, --seed; not both")
+    from nftlab.store import Queue
+
+    engine = to_read(db)
+    rows = [_one(engine, key) for key in keys or []] or _select(engine, *selectors)
+    ids = {row.job_id for row in rows if row.state in CHANGED_BY[verb]}
+    if engine is None or not ids:
+        return say(f"nothing to {verb}: {len(rows)} jobs found, none of them {' or '.join(CHANGED_BY[verb])}")
+    if not confirm(verb, len(ids), yes):
+        raise typer.Exit(1)
+    queue = Queue(engine)
+    changed = queue.retry(ids) if verb == "retry" else queue.cancel(ids)
+    say(f"{changed} jobs {'queued again' if verb == 'retry' else 'cancelled'}")
+
+
+def _select(engine: Engine | None, sweep: str | None, state: str | None, where: list[str] | None, seed: int | None) -> list[JobRow]:
+    from nftlab import store
+
+    check_state(state)
+    wanted = parse_where(where)
+    return [] if engine is None else store.jobs(engine, sweep=sweep, state=state, where=wanted, seed=seed)
+
+
+def _one(engine: Engine | None, key: str) -> JobRow:
+    """The job whose key begins like this; raises NotFoundError when there is none, UsageError when there are several."""
+    from nftlab import store
+
+    rows = store.jobs(engine, key=key) if engine is not None and key else []
+    if not rows:
+        raise NotFoundError(f"no job {key!r}", "see nftlab job list")
+    if len(rows) > 1:
+        shown = ", ".join(row.job_key for row in rows[:5])
+        raise UsageError(f"{len(rows)} jobs begin with {key!r}: {shown}{', …' if len(rows) > 5 else ''}")
+    return rows[0]
+
+
+def _lines(rows: list[JobRow]) -> tuple[list[str], list[list[Any]]]:
+    """Column names and rows; the sweep and the error have a column only where they tell something."""
+    columns: dict[str, Callable[[JobRow], Any]] = {
+        "job": lambda row: row.job_key,
+        "sweep": lambda row: row.sweep,
+        "state": lambda row: "diverged" if row.diverged else row.state,
+        **{name: lambda row, name=name: row.config.get(name) for name in ("algorithm", "network", "dataset")},  # type: ignore[misc]
+        "seed": lambda row: row.seed,
+        "epoch": lambda row: f"{row.epoch}/{row.config.get('epochs')}",
+        "val %": lambda row: number(row.val_error),
+        "test %": lambda row: number(row.test_error),
+        "error": lambda row: row.error,
+    }
+    if len({row.sweep for row in rows}) == 1:
+        del columns["sweep"]
+    if not any(row.error for row in rows):
+        del columns["error"]
+    return list(columns), [[read(row) for read in columns.values()] for row in rows]

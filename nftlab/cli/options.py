@@ -1,0 +1,45 @@
+"""The options that several commands share, declared once so that they mean the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nftlab.errors import UsageError
+from nftlab.hypers import ALGORITHMS, nearest
+
+Db = Annotated[
+    str | None,
+    typer.Option("--db", metavar="URL", envvar="NFTLAB_DB", show_envvar=True, help="Job table; default sqlite in ./db/nftlab.sqlite."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Sweep = Annotated[str | None, typer.Option("--sweep", metavar="NAME", help="Only jobs of this sweep.")]
+State = Annotated[str | None, typer.Option("--state", metavar="STATE", help="Only jobs in this state, such as failed.")]
+Where = Annotated[list[str] | None, typer.Option("--where", metavar="K=V", help="Only jobs with this parameter value; repeatable.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Only jobs with this seed.")]
+
+
+def check_state(state: str | None) -> None:
+    """Raises UsageError for a state that no job can be in."""
+    from nftlab.store import STATES
+
+    if state is not None and state not in STATES:
+        raise UsageError(f"--state {state!r} is not one of {', '.join(STATES)}{nearest(state, STATES)}")
+
+
+def parse_where(pairs: list[str] | None) -> dict[str, str]:
+    """`["lr=1e-4", "network=fc-a"]` as a mapping of texts; raises UsageError on a parameter that no algorithm has."""
+    import dataclasses
+
+    known = {field.name for cls in ALGORITHMS.values() for field in dataclasses.fields(cls)}
+    where: dict[str, str] = {}
+    for pair in pairs or []:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--where {pair!r} is not NAME=VALUE")
+        if name not in known:
+            raise UsageError(f"--where {name!r} is no parameter{nearest(name, known)}")
+        where[name] = text
+    return where

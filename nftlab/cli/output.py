@@ -1,0 +1,106 @@
+"""How commands speak: data on stdout, messages on stderr, nothing fancy into a pipe."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nftlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ASK_ABOVE = 10  # rows that a destructive command changes without asking
+_PASSWORD = re.compile(r"(?<=://)([^:@/\s]*):\S*@|(?<=password=)[^&\s]+", re.IGNORECASE)
+
+
+def say(message: str) -> None:
+    """One or more lines for the person at the keyboard, on stderr."""
+    print(printable(message), file=sys.stderr)
+
+
+def emit(text: str) -> None:
+    """Data on stdout, in one write."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def emit_json(value: Any) -> None:
+    """One JSON value on stdout; numbers that JSON has no word for (NaN, infinity) become null."""
+    emit(json.dumps(_plain(value), indent=2, allow_nan=False))
+
+
+def printable(text: str) -> str:
+    """The text with control characters spelled out, so that no name or error message can drive a terminal."""
+    return "".join(c if c in "\n\t" or (c.isprintable() or c == " ") else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def masked(url: str) -> str:
+    """A database URL without its password."""
+    return _PASSWORD.sub(lambda found: f"{found[1]}:***@" if found[1] is not None else "***", url)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[str] = ()) -> None:
+    """A table on stdout: drawn on a terminal, tab-separated text in a pipe."""
+    texts = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        emit("\n".join("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row) for row in [list(columns), *texts]))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
+    for name in columns:
+        drawn.add_column(name, justify="right" if name in right else "left", no_wrap=name != columns[-1])
+    for row in texts:
+        drawn.add_row(*[Text(cell) for cell in row])  # Text: a name like "[red]" is a name, not markup
+    console().print(drawn)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console; it honours NO_COLOR, FORCE_COLOR, TERM and COLUMNS by itself."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False)
+
+
+def confirm(what: str, rows: int, yes: bool) -> bool:
+    """Asks before more than `ASK_ABOVE` rows change; without a terminal it refuses and names --yes."""
+    if yes or rows <= ASK_ABOVE:
+        return True
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(f"{what} {rows} jobs needs a yes: add --yes")
+    import typer
+
+    return typer.confirm(f"{what} {rows} jobs?", err=True)
+
+
+def duration(seconds: float | None) -> str:
+    """`95` as `1 min 35 s`; unknown as `–`."""
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A figure for a table; a missing one is `–`."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)

@@ -1,0 +1,179 @@
+"""`nftlab sweep`: put sweep files' runs into the job table, and prove that they are all there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nftlab.cli.database import to_read, to_write
+from nftlab.cli.options import Db, Json, Yes
+from nftlab.cli.output import confirm, emit, emit_json, printable, say, table
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from nftlab.spec import Sweep
+    from nftlab.store import LaunchResult
+
+ENDS = 3  # configurations that --dry-run shows from each end
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Launch, check and list sweeps.")
+
+
+@app.command()
+def launch(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Sweep files, or folders of them.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be launched; touch no database.")] = False,
+    rerun: Annotated[bool, typer.Option("--rerun", help="Forget the results of finished jobs and run them again.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+    db: Db = None,
+) -> None:
+    """Put the runs of sweep files into the job table, each once."""
+    sweeps = _load(paths)
+    for sweep in sweeps:
+        _notes(sweep)
+    if dry_run:
+        return _preview(sweeps, as_json)
+    from nftlab import store
+    from nftlab.code import identity
+
+    engine, shown = to_write(db)
+    if rerun and not confirm("forget and run again", _finished(engine, sweeps), yes):
+        raise typer.Exit(1)
+    code = identity()
+    results = [store.launch(engine, sweep, code=code, rerun=rerun) for sweep in sweeps]
+    counts = [{"sweep": result.sweep, "jobs_added": result.jobs_added, "jobs_known": result.jobs_known} for result in results]
+    emit_json(_counted(counts)) if as_json else _added(results)
+    say(f"database: {shown}\nnext: nftlab worker --drain")
+
+
+@app.command()
+def verify(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A launched sweep, or the file that it was launched from.")],
+    as_json: Json = False,
+    db: Db = None,
+) -> None:
+    """Exit 0 only if every run that the sweep asks for has exactly one accepted finish."""
+    from nftlab import store
+    from nftlab.errors import NotFoundError
+
+    sweep = _name(name)
+    engine = to_read(db)
+    if engine is None:
+        raise NotFoundError(f"sweep {sweep!r} was never launched", f"nftlab sweep launch {name if name != sweep else 'FILE'}")
+    found = store.verify(engine, sweep)
+    complete = store.complete(found)
+    if as_json:
+        emit_json(found)
+    else:
+        emit(printable(f"{sweep}: {_verdict(found, complete)}"))
+    if not complete:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(as_json: Json = False, db: Db = None) -> None:
+    """List launched sweeps, latest first."""
+    from nftlab import store
+    from nftlab.cli.story import moment
+
+    engine = to_read(db)
+    sweeps = store.launched(engine) if engine is not None else []
+    if as_json:
+        return emit_json([{"sweep": sweep.pop("name"), **sweep} for sweep in sweeps])
+    rows = [[s["name"], sum(s["jobs"].values()), *(s["jobs"][state] for state in store.STATES), moment(s["launched_at"])] for s in sweeps]
+    table(["sweep", "jobs", *store.STATES, "launched (UTC)"], rows, right=("jobs", *store.STATES))
+
+
+def _load(paths: list[str]) -> list[Sweep]:
+    """All sweeps of all files; the problems of all files are told at once."""
+    from nftlab.errors import SpecError
+    from nftlab.resources import find_sweep
+    from nftlab.spec import load_all
+
+    sweeps: list[Sweep] = []
+    problems: list[str] = []
+    for path in dict.fromkeys(find_sweep(path) for path in paths):
+        try:
+            sweeps += load_all(path)
+        except SpecError as error:
+            problems += error.problems
+    for index, sweep in enumerate(sweeps):
+        if twin := next((other for other in sweeps[:index] if other.name == sweep.name and other.path != sweep.path), None):
+            problems.append(f"{sweep.path}: name: {sweep.name!r} is also the name of {twin.path}")
+    if problems:
+        raise SpecError(problems)
+    return list({sweep.name: sweep for sweep in sweeps}.values())
+
+
+def _notes(sweep: Sweep) -> None:
+    for note in sweep.notes:
+        say(f"{sweep.name}: {note}")
+    if sweep.duplicates:
+        say(f"{sweep.name}: {sweep.duplicates} configurations equal others and run once")
+
+
+def _preview(sweeps: list[Sweep], as_json: bool) -> None:
+    """What a launch would ask for; not what it would add, since only the database knows what is there."""
+    counts = [
+        {"sweep": sweep.name, "jobs": len(sweep.trials) * len(sweep.seeds), "trials": len(sweep.trials), "seeds": sweep.seeds}
+        for sweep in sweeps
+    ]
+    if as_json:
+        return emit_json(counts[0] if len(counts) == 1 else {"sweeps": counts, "jobs": sum(count["jobs"] for count in counts)})
+    for sweep, count in zip(sweeps, counts, strict=True):
+        emit(printable(f"{sweep.name}: {count['trials']} configurations × {len(sweep.seeds)} seeds = {count['jobs']} jobs"))
+        configs = [trial.config for trial in sweep.trials]
+        names = _differing(configs)
+        rows = [[number, *(config.get(name, "–") for name in names)] for number, config in enumerate(configs, start=1)]
+        if len(rows) > 2 * ENDS:
+            rows = [*rows[:ENDS], ["…"] * (len(names) + 1), *rows[-ENDS:]]
+        table(["#", *names], rows, right="#")
+
+
+def _differing(configs: list[dict[str, Any]]) -> list[str]:
+    """The parameters that tell configurations apart, and always the algorithm."""
+    names = dict.fromkeys(name for config in configs for name in config)
+    return [name for name in names if name == "algorithm" or len({repr(config[name]) for config in configs if name in config}) > 1]
+
+
+def _finished(engine: Engine, sweeps: list[Sweep]) -> int:
+    from nftlab import store
+
+    return sum(job.state not in ("queued", "running") for sweep in sweeps for job in store.jobs(engine, sweep=sweep.name))
+
+
+def _counted(counts: list[dict[str, Any]]) -> dict[str, Any]:
+    """One sweep as itself, several in a list with their totals."""
+    totals = {key: sum(count[key] for count in counts) for key in ("jobs_added", "jobs_known")}
+    return counts[0] if len(counts) == 1 else {"sweeps": counts, **totals}
+
+
+def _added(results: list[LaunchResult]) -> None:
+    for result in results:
+        again = f", {result.jobs_rerun} to run again" if result.jobs_rerun else ""
+        emit(printable(f"{result.sweep}: {result.jobs_added} jobs added, {result.jobs_known} known{again}"))
+        if result.dropped:
+            say(f"{result.sweep}: {result.dropped} jobs in the table are no longer asked for; they stay")
+        if result.other_code and not result.jobs_rerun:
+            say(f"{result.sweep}: {result.other_code} finished jobs ran with other code; --rerun runs them again")
+
+
+def _name(name: str) -> str:
+    """The name of the sweep that a file holds, or what was given."""
+    if not name.endswith((".yaml", ".yml")):
+        return name
+    from nftlab.resources import find_sweep
+    from nftlab.spec import load
+
+    return load(Path(find_sweep(name))).name
+
+
+def _verdict(found: dict[str, Any], complete: bool) -> str:
+    if complete:
+        return f"complete, {found['expected']} runs recorded exactly once"
+    wrong = [f"{found[key]} {key}" for key in found if key not in ("expected", "done", "pruned", "extra") and found[key]]
+    return f"{found['done'] + found['pruned']} of {found['expected']} recorded; {', '.join(wrong)}"

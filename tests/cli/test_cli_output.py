@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from nftlab.cli import output
+from nftlab.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@host:5432/lab", "postgresql://me:***@host:5432/lab"),
+        ("postgresql+psycopg://me:s/e@c:ret@host/lab", "postgresql+psycopg://me:***@host/lab"),
+        ("postgresql://host/lab?user=me&password=secret&sslmode=require", "postgresql://host/lab?user=me&password=***&sslmode=require"),
+        ("postgresql://me@host/lab", "postgresql://me@host/lab"),
+        ("sqlite:////tmp/a:b@c.sqlite", "sqlite:////tmp/a:b@c.sqlite"),
+        ("lab.sqlite", "lab.sqlite"),
+    ],
+)
+def test_passwords_are_masked(url: str, shown: str) -> None:
+    assert output.masked(url) == shown
+
+
+def test_control_characters_are_spelled_out() -> None:
+    assert output.printable("a\x1b[31m\x07b\r\u202ec\udcff") == "a\\x1b[31m\\x07b\\r\\u202ec\\udcff"
+    assert output.printable("± η_max\n\t✓ größer") == "± η_max\n\t✓ größer"
+
+
+def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    output.emit_json({"loss": math.nan, "all": (1, 2.5, -math.inf, True, None), "path": Path("a/b"), 3: "µ"})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"loss": None, "all": [1, 2.5, None, True, None], "path": "a/b", "3": "µ"}
+    assert out.endswith("}\n")
+
+
+def test_a_table_in_a_pipe_is_tab_separated(capsys: pytest.CaptureFixture[str]) -> None:
+    output.table(["a", "b"], [["[red]x", None], ["1\t2\n3", 4]])
+    assert capsys.readouterr().out == "a\tb\n[red]x\t\n1 2 3\t4\n"
+
+
+def test_a_table_on_a_terminal_is_drawn(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    output.table(["name", "n"], [["[red]x", 4]], right=["n"])
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert any("[red]x" in line and line.endswith("4") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(None, "–"), (math.nan, "–"), (0.04, "0.0 s"), (59.4, "59 s"), (95, "1 min 35 s"), (3661, "1 h 1 min"), (200_000, "2 d 7 h")],
+)
+def test_durations(seconds: float | None, shown: str) -> None:
+    assert output.duration(seconds) == shown
+
+
+def test_more_than_ten_rows_need_a_yes() -> None:
+    assert output.confirm("cancel", 10, yes=False)
+    assert output.confirm("cancel", 11, yes=True)
+    with pytest.raises(UsageError, match="--yes"):
+        output.confirm("cancel", 11, yes=False)  # pytest's stdin is no terminal

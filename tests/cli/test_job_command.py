@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nftlab.store import Queue
+from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, finish, read
+
+
+def keys(result: object) -> list[str]:
+    return [job["job"] for job in read(result)]  # type: ignore[arg-type]
+
+
+def test_without_a_database_lists_are_empty_and_nothing_is_created(invoke: Invoke, folder: Path) -> None:
+    assert read(invoke("job", "list", "--json")) == []
+    assert invoke("job", "list").exit_code == 0
+    assert invoke("job", "show", "abc").exit_code == 66
+    assert invoke("job", "cancel", "--sweep", "small").exit_code == 0
+    assert not (folder / "db").exists()
+
+
+def test_list_has_the_keys_that_scripts_rely_on(launched: Invoke, queue: Queue) -> None:
+    finish(queue, claim(queue))
+    job = read(launched("job", "list", "--state", "done", "--json"))[0]
+    assert list(job)[:10] == ["job", "sweep", "state", "config", "attempts", "retries", "epoch", "best_epoch", "val_error", "test_error"]
+    assert (job["sweep"], job["state"], job["epoch"], job["val_error"], job["test_error"]) == ("small", "done", 1, 5.0, 6.0)
+    assert job["config"]["seed"] == 0
+    assert job["config"]["network"] == "fc-a"
+
+
+@pytest.mark.parametrize(
+    ("selectors", "count"),
+    [
+        (["--sweep", "small"], 6),
+        (["--sweep", "other"], 0),
+        (["--seed", "1"], 3),
+        (["--where", "algorithm=nft"], 4),
+        (["--where", "algorithm=nft", "--where", "eta_max=2e3", "--seed", "0"], 1),
+        (["--where", "label_conditioning=false"], 4),
+        (["--where", "network=50%"], 0),
+        (["--state", "queued"], 6),
+        (["--state", "done"], 0),
+    ],
+)
+def test_selectors(selectors: list[str], count: int, launched: Invoke) -> None:
+    assert len(keys(launched("job", "list", *selectors, "--json"))) == count
+
+
+@pytest.mark.parametrize(
+    ("selectors", "told"),
+    [
+        (["--state", "dnoe"], "did you mean 'done'"),
+        (["--where", "netwrok=fc-a"], "did you mean 'network'"),
+        (["--where", "network"], "NAME=VALUE"),
+        (["--seed", "-1"], "--seed"),
+    ],
+)
+def test_wrong_selectors_are_usage_errors(selectors: list[str], told: str, launched: Invoke) -> None:
+    result = launched("job", "list", *selectors)
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_a_table_in_a_pipe_has_one_line_per_job(launched: Invoke) -> None:
+    lines = launched("job", "list").stdout.splitlines()
+    assert lines[0].split("\t")[:3] == ["job", "state", "algorithm"]
+    assert len(lines) == 1 + JOBS
+
+
+def test_show_tells_the_story(launched: Invoke, queue: Queue) -> None:
+    job = claim(queue)[0]
+    queue.fail(job, "Traceback\n  line\nRuntimeError: \x1b[31mno luck", cause="crash")
+    text = launched("job", "show", job.job_key).stdout
+    for told in (job.job_key, "sweep small", "network: fc-a", "crash", "no luck", "new → queued", "queued → running", "code aaaaaaaaaaaa"):
+        assert told in text
+    assert "\x1b" not in text
+
+
+def test_show_tells_the_curve(launched: Invoke, queue: Queue) -> None:
+    job = claim(queue)[0]
+    finish(queue, [job])
+    assert "1: " in launched("job", "show", job.job_key).stdout
+    story = read(launched("job", "show", job.job_key, "--json"))
+    assert story["curve"][0]["val/error"] == 5.0
+    assert [move["target"] for move in story["transitions"]] == ["queued", "running", "done"]
+    assert story["attempts"][0]["circumstances"]["device"] == "cpu"
+
+
+def test_the_beginning_of_a_key_is_enough_when_it_is_unique(launched: Invoke) -> None:
+    every = keys(launched("job", "list", "--json"))
+    unique = next(length for length in range(1, 17) if sum(key.startswith(every[0][:length]) for key in every) == 1)
+    assert read(launched("job", "show", every[0][:unique], "--json"))["job"] == every[0]
+
+
+@pytest.mark.parametrize("key", ["nosuch", "%", "_", "", "' OR 1=1 --", "\x1b[31m", "é" * 100])
+def test_no_other_key_finds_a_job(key: str, launched: Invoke) -> None:
+    result = launched("job", "show", key)
+    assert result.exit_code == 66
+    assert "\x1b" not in result.stderr
+
+
+def test_a_key_that_several_jobs_begin_with(invoke: Invoke, folder: Path) -> None:
+    (folder / "many.yaml").write_text(SWEEP.replace("seeds: 2", "seeds: 12"))  # 36 keys: two share a first digit
+    invoke("sweep", "launch", "many.yaml")
+    first = [key[0] for key in keys(invoke("job", "list", "--json"))]
+    shared = next(digit for digit in first if first.count(digit) > 1)
+    result = invoke("job", "show", shared)
+    assert result.exit_code == 2
+    assert f"{first.count(shared)} jobs begin with" in result.stderr
+
+
+def test_cancel_and_retry_by_key_and_by_selector(launched: Invoke, queue: Queue) -> None:
+    every = keys(launched("job", "list", "--json"))
+    assert "2 jobs cancelled" in launched("job", "cancel", every[0], every[1], every[0]).stderr
+    assert queue.counts()["cancelled"] == 2
+    assert "2 jobs cancelled" in launched("job", "cancel", "--where", "algorithm=nft", "--seed", "0").stderr
+    assert "4 jobs queued again" in launched("job", "retry", "--state", "cancelled").stderr
+    assert queue.counts()["queued"] == JOBS
+
+
+def test_what_cannot_be_changed_is_said(launched: Invoke) -> None:
+    result = launched("job", "retry", "--sweep", "small")
+    assert result.exit_code == 0
+    assert "nothing to retry" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["abc", "--sweep", "small"]])
+def test_keys_or_selectors_are_needed_but_not_both(arguments: list[str], launched: Invoke, queue: Queue) -> None:
+    assert launched("job", "cancel", *arguments).exit_code == 2
+    assert queue.counts()["queued"] == JOBS
+
+
+def test_more_than_ten_need_a_yes(invoke: Invoke, folder: Path) -> None:
+    (folder / "many.yaml").write_text(SWEEP.replace("seeds: 2", "seeds: 4"))
+    invoke("sweep", "launch", "many.yaml")
+    result = invoke("job", "cancel", "--sweep", "small")
+    assert result.exit_code == 2
+    assert "--yes" in result.stderr
+    assert len(keys(invoke("job", "list", "--state", "queued", "--json"))) == 12
+    assert "12 jobs cancelled" in invoke("job", "cancel", "--sweep", "small", "--yes").stderr

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nftlab.store import Queue
+from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, finish_all, read
+
+
+def test_launch_adds_each_run_once(invoke: Invoke) -> None:
+    first, second = invoke("sweep", "launch", "small.yaml", "--json"), invoke("sweep", "launch", "small.yaml", "--json")
+    assert read(first) == {"sweep": "small", "jobs_added": JOBS, "jobs_known": 0}
+    assert read(second) == {"sweep": "small", "jobs_added": 0, "jobs_known": JOBS}
+
+
+def test_launch_says_where_what_was_dropped_and_what_comes_next(invoke: Invoke, folder: Path) -> None:
+    result = invoke("sweep", "launch", "small.yaml")
+    assert result.stdout == f"small: {JOBS} jobs added, 0 known\n"
+    for told in ("eta_max", f"sqlite:///{folder}/db/nftlab.sqlite", "nftlab worker --drain"):
+        assert told in result.stderr
+
+
+def test_launch_of_a_folder_gives_every_sweep_and_totals(invoke: Invoke, folder: Path) -> None:
+    (folder / "more" / "deep").mkdir(parents=True)
+    (folder / "more" / "a.yaml").write_text(SWEEP.replace("small", "a"))
+    (folder / "more" / "deep" / "b.yaml").write_text(SWEEP.replace("small", "b"))
+    found = read(invoke("sweep", "launch", "more", "small.yaml", "--json"))
+    assert [sweep["sweep"] for sweep in found["sweeps"]] == ["a", "b", "small"]
+    assert (found["jobs_added"], found["jobs_known"]) == (3 * JOBS, 0)
+
+
+def test_a_shipped_sweep_launches_from_any_folder(invoke: Invoke) -> None:
+    result = invoke("sweep", "launch", "sweeps/nft/quick.yaml", "--json")
+    assert read(result)["sweep"] == "quick-nft"
+
+
+def test_the_database_may_be_named_after_the_command_or_in_the_environment(
+    invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert invoke("sweep", "launch", "small.yaml", "--db", f"sqlite:///{folder}/one.sqlite").exit_code == 0
+    monkeypatch.setenv("NFTLAB_DB", str(folder / "two.sqlite"))
+    assert invoke("sweep", "launch", "small.yaml").exit_code == 0
+    assert {path.name for path in folder.glob("*.sqlite")} == {"one.sqlite", "two.sqlite"}
+    assert not (folder / "db").exists()
+
+
+def test_dry_run_shows_the_ends_and_touches_no_database(invoke: Invoke, folder: Path) -> None:
+    (folder / "long.yaml").write_text(SWEEP.replace("small", "long").replace("[500, 2000]", "[1, 2, 3, 4, 5, 6, 7, 8, 9]"))
+    result = invoke("sweep", "launch", "long.yaml", "--dry-run")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "long: 10 configurations × 2 seeds = 20 jobs"
+    assert [line.split("\t")[0] for line in lines[1:]] == ["#", "1", "2", "3", "…", "8", "9", "10"]
+    assert lines[2].split("\t") == ["1", "ct", "–"]
+    assert "eta_max" in result.stderr
+    assert {path.name for path in folder.iterdir()} == {"small.yaml", "long.yaml"}
+
+
+def test_dry_run_as_json(invoke: Invoke) -> None:
+    assert read(invoke("sweep", "launch", "small.yaml", "--dry-run", "--json")) == {
+        "sweep": "small",
+        "jobs": 6,
+        "trials": 3,
+        "seeds": [0, 1],
+    }
+
+
+def test_all_problems_of_all_files_are_told(invoke: Invoke, folder: Path) -> None:
+    (folder / "bad.yaml").write_text(SWEEP.replace("fc-a", "fc-z").replace("epochs", "epoch"))
+    (folder / "twin.yaml").write_text(SWEEP)
+    result = invoke("sweep", "launch", "bad.yaml", "small.yaml", "twin.yaml")
+    assert result.exit_code == 78
+    lines = result.stderr.splitlines()
+    assert all(line.startswith("nftlab: ") for line in lines)
+    for told in ("bad.yaml:7", "fc-z", "bad.yaml:9", "epoch", "twin.yaml"):
+        assert any(told in line for line in lines), told
+    assert not (folder / "db").exists()
+
+
+def test_a_file_named_twice_is_launched_once(invoke: Invoke) -> None:
+    assert read(invoke("sweep", "launch", "small.yaml", "./small.yaml", "--json")) == {
+        "sweep": "small",
+        "jobs_added": JOBS,
+        "jobs_known": 0,
+    }
+
+
+def test_a_missing_file_names_the_nearest(invoke: Invoke) -> None:
+    result = invoke("sweep", "launch", "nft/qick")
+    assert result.exit_code == 66
+    assert "did you mean 'nft/quick'" in result.stderr
+
+
+def test_rerun_forgets_and_queues_again(launched: Invoke, queue: Queue) -> None:
+    finish_all(queue)
+    assert queue.counts()["done"] == JOBS
+    result = launched("sweep", "launch", "small.yaml", "--rerun")
+    assert f"{JOBS} to run again" in result.stdout
+    assert queue.counts()["queued"] == JOBS
+
+
+def test_rerun_of_many_needs_a_yes(invoke: Invoke, folder: Path) -> None:
+    (folder / "small.yaml").write_text(SWEEP.replace("seeds: 2", "seeds: 4"))
+    assert invoke("sweep", "launch", "small.yaml").exit_code == 0
+    assert invoke("job", "cancel", "--sweep", "small", "--yes").exit_code == 0
+    result = invoke("sweep", "launch", "small.yaml", "--rerun")
+    assert result.exit_code == 2
+    assert "--yes" in result.stderr
+    assert "12 to run again" in invoke("sweep", "launch", "small.yaml", "--rerun", "--yes").stdout
+
+
+def test_verify_exits_1_until_everything_is_recorded(launched: Invoke, queue: Queue) -> None:
+    claim(queue)
+    before = launched("sweep", "verify", "small")
+    assert before.exit_code == 1
+    assert before.stdout == "small: 0 of 6 recorded; 5 queued, 1 running\n"
+    queue.cancel(range(100))
+    queue.retry(range(100))
+    finish_all(queue)
+    after = launched("sweep", "verify", "small")
+    assert after.exit_code == 0
+    assert after.stdout == "small: complete, 6 runs recorded exactly once\n"
+    assert launched("sweep", "verify", "small.yaml").exit_code == 0
+
+
+def test_verify_as_json(launched: Invoke) -> None:
+    found = launched("sweep", "verify", "small", "--json")
+    assert found.exit_code == 1
+    asked = {"expected": 6, "done": 0, "pruned": 0, "queued": 6, "running": 0, "failed": 0, "cancelled": 0, "missing": 0, "duplicates": 0}
+    assert read(found).items() >= asked.items()
+
+
+@pytest.mark.parametrize("name", ["nosuch", "small"])
+def test_verify_of_what_was_never_launched(name: str, invoke: Invoke, folder: Path) -> None:
+    if name == "nosuch":
+        invoke("sweep", "launch", "small.yaml")
+    assert invoke("sweep", "verify", name).exit_code == 66
+
+
+def test_list(invoke: Invoke, folder: Path) -> None:
+    assert read(invoke("sweep", "list", "--json")) == []
+    assert not (folder / "db").exists()
+    invoke("sweep", "launch", "small.yaml")
+    assert read(invoke("sweep", "list", "--json"))[0]["jobs"]["queued"] == JOBS
+    assert invoke("sweep", "list").stdout.splitlines()[1].startswith(f"small\t{JOBS}\t{JOBS}\t0\t0")

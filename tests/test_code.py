@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nftlab import code
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A committed checkout that nftlab believes to run from."""
+    (tmp_path / "nftlab").mkdir()
+    (tmp_path / "nftlab" / "a.py").write_text("a = 1\n")
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.setattr(code, "_PACKAGE", tmp_path / "nftlab")
+    author = ["-c", "user.name=me", "-c", "user.email=me@here", "-c", "commit.gpgsign=false"]
+    for arguments in (["init", "-q"], ["add", "."], [*author, "commit", "-q", "-m", "first"]):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def test_a_clean_checkout_is_its_commit(checkout: Path) -> None:
+    found = code.identity()
+    assert len(found["git_sha"] or "") == 40
+    assert found["dirty"] is None
+
+
+def test_every_change_of_the_package_has_a_hash_of_its_own(checkout: Path) -> None:
+    seen = set()
+    for name, text in (("a.py", "a = 2\n"), ("a.py", "a = 3\n"), ("new.py", ""), ("new.py", "b = 1\n")):
+        (checkout / "nftlab" / name).write_text(text)
+        seen.add(code.identity()["dirty"])
+    assert len(seen) == 4
+    assert None not in seen
+
+
+def test_what_lies_outside_the_package_does_not_count(checkout: Path) -> None:
+    (checkout / "README.md").write_text("news")
+    assert code.identity()["dirty"] is None
+
+
+def test_a_hook_does_not_send_us_to_another_repository(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    assert code.identity()["git_sha"]
+
+
+def test_without_a_checkout_or_git_nothing_is_known(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = {"git_sha": None, "dirty": None}
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert code.identity() == nothing
+    monkeypatch.undo()
+    monkeypatch.setattr(code, "_PACKAGE", checkout / "nftlab")
+    (checkout / "pyproject.toml").unlink()
+    assert code.identity() == nothing

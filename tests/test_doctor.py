@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nftlab import doctor
+
+
+@pytest.fixture(autouse=True)
+def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("NFTLAB_", "WANDB_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def _torch_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str) -> list[doctor.Check]:
+    """What the doctor says of a torch whose module is `code`."""
+    (tmp_path / "torch.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return doctor.torch()
+
+
+FAKE = """
+__version__ = {version!r}
+class cuda:
+    is_available = staticmethod(lambda: {gpus} > 0)
+    device_count = staticmethod(lambda: {gpus})
+    get_device_name = staticmethod(lambda i: f"GPU {{i}}")
+class version:
+    cuda = {cuda!r}
+"""
+
+
+def test_a_torch_with_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    checks = _torch_of(monkeypatch, tmp_path, FAKE.format(version="2.12.0+cu130", gpus=2, cuda="13.0"))
+    assert [(check.name, check.status, check.found) for check in checks] == [("torch", "ok", "2.12.0+cu130"), ("gpu", "ok", "GPU 0, GPU 1")]
+
+
+@pytest.mark.parametrize(
+    "code", [FAKE.format(version="2.9.1", gpus=0, cuda=None), "raise ImportError('libcudart is missing')", "import os; os.abort()"]
+)
+def test_a_torch_that_cannot_be_used(code: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (check,) = _torch_of(monkeypatch, tmp_path, code)
+    assert check.status == "fail"
+    assert "pip install" in check.mend
+
+
+@pytest.mark.parametrize(("cuda", "told"), [(None, "without CUDA"), ("13.0", "does not see it")])
+def test_a_gpu_that_torch_does_not_see(cuda: str | None, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    smi = tmp_path / "nvidia-smi"
+    smi.touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    gpu = _torch_of(monkeypatch, tmp_path, FAKE.format(version="2.11.0", gpus=0, cuda=cuda))[1]
+    assert (gpu.status, told in gpu.found) == ("warn", True)
+
+
+def test_a_database_that_is_not_there_yet(tmp_path: Path) -> None:
+    check = doctor.database(None)
+    assert (check.status, "first launch" in check.found) == ("ok", True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_that_is_there(tmp_path: Path) -> None:
+    from nftlab import store
+
+    assert store.open_db(str(tmp_path / "lab.sqlite"), create=True) is not None
+    assert doctor.database(str(tmp_path / "lab.sqlite")).status == "ok"
+
+
+@pytest.mark.parametrize("url", ["sqlite:////proc/nftlab.sqlite", "nonsense://", "postgresql://me:secret@127.0.0.1:1/lab"])
+def test_a_database_that_cannot_be_used(url: str) -> None:
+    check = doctor.database(url)
+    assert check.status == "fail"
+    assert check.mend or ";" in check.found
+    assert "secret" not in check.found
+
+
+def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.writable("runs", tmp_path / "not" / "yet").status == "ok"
+    assert doctor.writable("runs", Path("/proc/runs")).status == "fail"
+    monkeypatch.setattr(doctor, "FREE_GB", 1e9)
+    assert doctor.writable("runs", tmp_path).status == "warn"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("mode", "told"), [("offline", "WANDB_MODE=offline"), (None, "no API key")])
+def test_wandb(mode: str | None, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if mode:
+        monkeypatch.setenv("WANDB_MODE", mode)
+    assert told in doctor.wandb().found
+
+
+def test_without_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert doctor.git().status == "ok"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor.git().status == "warn"
+
+
+def test_a_check_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> doctor.Check:
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr(doctor, "torch", broken)
+    monkeypatch.setattr(doctor, "datasets", lambda: doctor.Check("data", "ok", ""))
+    found = {check.name: check for check in doctor.examine()}
+    assert found["torch"] == doctor.Check("torch", "fail", "RuntimeError: no luck")
+    assert list(found) == ["python", "torch", "database", "runs", "data", "wandb", "git"]
