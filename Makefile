@@ -12,6 +12,9 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 MAKE_VENV = $(PYTHON) -m venv $(VENV)
 endif
 
+# Without cached bytecode every worker spends seconds compiling its libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint format bench clean
 
