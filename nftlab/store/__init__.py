@@ -1,6 +1,6 @@
 """The job table: opened by `open_db`, filled by `launch`, worked off through `Queue`, read through `jobs`, `curve`, `story`, `status`."""
 
-from nftlab.store.engine import default_url, open_db, shown, upgrade, writing
+from nftlab.store.engine import default_url, open_db, shown, upgrade
 from nftlab.store.queue import Queue
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker
 from nftlab.store.runs import JobRow, curve, jobs, status, story
@@ -29,5 +29,4 @@ __all__ = [
     "story",
     "upgrade",
     "verify",
-    "writing",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +17,11 @@ from sqlalchemy.exc import ArgumentError
 from nftlab.errors import ConfigError, DatabaseError, SchemaError, UsageError
 from nftlab.store import faults
 from nftlab.store.place import refuse_network
+from nftlab.store.session import PATIENCE, begin_immediate, translated
 from nftlab.store.tables import SCHEMA, VERSION_TABLE
 
-BUSY = 0.5  # seconds SQLite itself waits for a lock, deaf to Ctrl-C; patience beyond that is ours
-PATIENCE = 120.0  # seconds a write waits for a locked database unless told otherwise: two default leases
+BUSY = 0.5  # seconds SQLite itself waits for a lock before we hear of it
+LOG_PAGES = 10_000  # 40 MB of log before it is copied into the file: each copy costs two fsyncs (half the claims per second at 1,000)
 _MIGRATION_LOCK = 0x6E66746C  # "nftl": the advisory lock under which one process creates or upgrades the schema
 
 
@@ -60,24 +60,9 @@ def upgrade(url: str | None) -> tuple[str | None, str]:
     return before, SCHEMA
 
 
-def writing(engine: Engine, patience: float = PATIENCE) -> Engine:
-    """The same engine for transactions that write: on SQLite they begin IMMEDIATE and wait `patience` seconds for the lock."""
-    return engine.execution_options(nftlab_patience=patience)
-
-
 def shown(url: str | URL | None) -> str:
     """The database's URL as messages print it: no password, no driver."""
-    parsed = url if isinstance(url, URL) else _parse(url)
-    if "password" in parsed.query:
-        parsed = parsed.update_query_dict({"password": "***"})
-    return parsed.set(drivername=parsed.get_backend_name()).render_as_string(hide_password=True)
-
-
-def now(connection: Connection) -> float:
-    """The database's clock: seconds since the epoch, UTC."""
-    from nftlab.store.sql import WORDS
-
-    return float(connection.execute(text(f"SELECT {WORDS[connection.dialect.name]['now']}")).scalar_one())
+    return faults.shown(url if isinstance(url, URL) else _parse(url))
 
 
 def _parse(url: str | None) -> URL:
@@ -122,24 +107,17 @@ def _pragmas(driver: sqlite3.Connection, _record: Any) -> None:
     # work that the table does not know is done again. FULL would cost an fsync per epoch and claim.
     driver.execute("PRAGMA synchronous = NORMAL")
     driver.execute("PRAGMA foreign_keys = ON")
+    driver.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
 
 
 def _begin(connection: Connection) -> None:
-    """Start a SQLite transaction: a snapshot for reading, or at once the only writer.
-
-    A deferred transaction that turns into a writer fails at once when another wrote meanwhile, whatever the timeout.
-    """
-    patience = connection.get_execution_options().get("nftlab_patience")
+    """SQLAlchemy's own transactions only read, but for a migration: that one begins as the only writer."""
     driver: Any = connection.connection.dbapi_connection
-    deadline = time.monotonic() + (patience or 0)
-    while True:
-        try:
-            driver.execute("BEGIN" if patience is None else "BEGIN IMMEDIATE")
-            return
-        except sqlite3.Error as error:
-            if faults.locked(error) and time.monotonic() < deadline:
-                continue
-            raise faults.translate(connection.engine.url, error) or error from None
+    with translated(connection.engine.url):
+        if connection.get_execution_options().get("nftlab_writes"):
+            begin_immediate(driver.execute, PATIENCE)
+        else:
+            driver.execute("BEGIN")  # so that several reads see one state
 
 
 def _version(engine: Engine) -> str | None:
@@ -168,7 +146,7 @@ def _migrate(engine: Engine, *, only_if_empty: bool) -> str | None:
 
     config = Config()
     config.set_main_option("script_location", str(shipped("db")).replace("%", "%%"))
-    with _alone(engine), writing(engine).begin() as connection:
+    with _alone(engine), engine.execution_options(nftlab_writes=True).begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         before = _read_version(connection)
@@ -204,10 +182,9 @@ def _alone(engine: Engine) -> Iterator[None]:
 
 def _write_ahead(engine: Engine) -> None:
     """Switch the file to write-ahead logging (it stays so): readers never wait for the writer, nor it for them."""
-    connection = engine.raw_connection()
-    try:
-        connection.cursor().execute("PRAGMA journal_mode = WAL")
-    except sqlite3.Error as error:
-        raise faults.translate(engine.url, error) or error from None
-    finally:
-        connection.close()
+    with translated(engine.url):
+        connection = engine.raw_connection()
+        try:
+            connection.cursor().execute("PRAGMA journal_mode = WAL")
+        finally:
+            connection.close()

@@ -12,6 +12,13 @@ from nftlab.errors import DatabaseError, DiskError, NftlabError
 _ELSEWHERE = "or name another database with --db or NFTLAB_DB"
 
 
+def shown(url: URL) -> str:
+    """A database's URL as messages print it: no password, no driver."""
+    if "password" in url.query:
+        url = url.update_query_dict({"password": "***"})
+    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
+
+
 def locked(error: BaseException | None) -> bool:
     """Whether another process holds SQLite's write lock, so that trying again helps."""
     return isinstance(error, sqlite3.OperationalError) and _primary(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -49,14 +56,14 @@ def _sqlite(path: Path, error: sqlite3.Error) -> NftlabError | None:
     return None
 
 
-def _postgres(url: URL, error: BaseException) -> NftlabError | None:
+def _postgres(url: URL, error: BaseException | None) -> NftlabError | None:
     import psycopg
 
-    shown, line = url.render_as_string(hide_password=True), " ".join(str(error).split())[:300]
+    where, line = shown(url), " ".join(str(error).split())[:300]
     if isinstance(error, psycopg.errors.DiskFull):
-        return DiskError(f"{shown}: {line}", "free space on the server's disk, then start again")
+        return DiskError(f"{where}: {line}", "free space on the server's disk, then start again")
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction | psycopg.errors.InsufficientPrivilege):
-        return DatabaseError(f"cannot write {shown}: {line}", f"GRANT ALL ON SCHEMA public TO {url.username or 'the user'} {_ELSEWHERE}")
+        return DatabaseError(f"cannot write {where}: {line}", f"GRANT ALL ON SCHEMA public TO {url.username or 'the user'} {_ELSEWHERE}")
     if isinstance(error, psycopg.OperationalError):
-        return DatabaseError(f"cannot reach {shown}: {line}", f"start the server or create the database (createdb) {_ELSEWHERE}")
+        return DatabaseError(f"cannot reach {where}: {line}", f"start the server or create the database (createdb) {_ELSEWHERE}")
     return None

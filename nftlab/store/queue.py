@@ -11,12 +11,11 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row
+from sqlalchemy import Engine
 
-from nftlab.store.engine import writing
-from nftlab.store.moves import among, command, departure, leave, loss
+from nftlab.store.moves import command, departure, leave, loss
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker, finite
-from nftlab.store.sql import sentences
+from nftlab.store.session import Session, session
 from nftlab.store.tables import STATES
 
 MAX_BACKOFF = 600.0  # seconds
@@ -35,15 +34,14 @@ class Queue:
         self.lease = float(lease)
         self.stalled_after = float(stalled_after)
         self._backoff = backoff
-        self._sql = sentences(engine.dialect.name)
-        self._reader = engine
-        self._writer = writing(engine, patience=max(2 * lease, 30.0))
+        self._engine = engine
+        self._patience = max(2 * self.lease, 30.0)
 
     def peek(self) -> dict[str, Any] | None:
         """`config`, `pack_key` and `alone` of the job that a claim would take first; None when nothing is claimable now."""
-        with self._reader.connect() as connection:
-            row = connection.execute(self._sql["peek"]).one_or_none()
-        return None if row is None else {"config": json.loads(row.config), "pack_key": row.pack_key, "alone": bool(row.alone)}
+        with session(self._engine, None) as talk:
+            rows = talk.ask("peek")
+        return {"config": json.loads(rows[0].config), "pack_key": rows[0].pack_key, "alone": bool(rows[0].alone)} if rows else None
 
     def claim(self, worker: Worker, k: int, circumstances: dict[str, Any], *, pack_key: str | None = None) -> list[Claim]:
         """Take the head job and up to k−1 others that can train with it (of `pack_key` only, if given); [] when there are none.
@@ -52,28 +50,24 @@ class Queue:
         On Postgres [] may also mean that another worker holds the head's group: `drained` tells when there is nothing left.
         """
         wanted = {"k": k, "lease": self.lease, "stalled_after": self.stalled_after}
-        with self._writer.begin() as connection:
-            self._reclaim(connection, worker)
-            if pack_key is None:
-                rows = connection.execute(self._sql["claim"], wanted).all()
-            else:
-                rows = connection.execute(self._sql["claim_of"], wanted | {"pack_key": pack_key}).all()
+        with session(self._engine, self._patience) as talk:
+            _reclaim(talk, worker)
+            rows = talk.ask("claim", **wanted) if pack_key is None else talk.ask("claim_of", **wanted, pack_key=pack_key)
             if not rows:
                 return []
             rows = sorted(rows, key=lambda row: (-row.priority, row.id))
             noted = {**circumstances, "pack_size": len(rows), "pack": [row.job_key for row in rows]}
-            attempt = {"worker": worker.name, "host": worker.host, "pid": worker.pid, "circumstances": json.dumps(noted)}
-            started = connection.execute(self._sql["attempt"], attempt | among(connection, (row.id for row in rows))).all()
-            why = {"source": "queued", "target": "running", "who": worker.name, "host": worker.host, "why": "claimed"}
-            connection.execute(self._sql["transition"], [{"job_id": row.id, "token": row.token, **why} for row in rows])
-        attempts = {job_id: attempt_id for attempt_id, job_id in started}
+            ids = talk.among(row.id for row in rows)
+            tries = talk.ask("attempt", ids=ids, circumstances=json.dumps(noted), worker=worker.name, host=worker.host, pid=worker.pid)
+            talk.tell("claimed", [{"ids": ids, "who": worker.name, "host": worker.host}])
+        attempts = {attempt.job_id: attempt.id for attempt in tries}
         return [_claim(row, attempts[row.id]) for row in rows]
 
     def beat(self, claims: Sequence[Claim], *, progressed: bool) -> set[int]:
         """Renew the leases, and the progress stamps if training moved; returns the job ids whose claims are stale."""
-        with self._writer.begin() as connection:
-            held = self._held(connection, claims)
-            self._renew(connection, held, progressed)
+        with session(self._engine, self._patience) as talk:
+            held = self._held(talk, claims)
+            self._renew(talk, held, progressed)
         return _stale(claims, held)
 
     def record_epoch(self, results: Sequence[tuple[Claim, EpochRow]]) -> set[int]:
@@ -82,27 +76,24 @@ class Queue:
         An epoch recorded before (trained again after a resume) is written over.
         """
         claims = [claim for claim, _ in results]
-        with self._writer.begin() as connection:
-            held = self._held(connection, claims)
+        with session(self._engine, self._patience) as talk:
+            held = self._held(talk, claims)
             rows = [_epoch_parameters(claim, row) for claim, row in results if claim.job_id in held]
-            if rows:
-                self._renew(connection, held, progressed=True)
-                connection.execute(self._sql["epoch_row"], rows)
-                connection.execute(self._sql["epoch"], rows)
-            if best := [row for row in rows if row["best"]]:
-                connection.execute(self._sql["best"], best)
-            if saved := [row for row in rows if row["checkpoint"] is not None]:
-                connection.execute(self._sql["checkpoint"], saved)
+            self._renew(talk, held, progressed=True)
+            talk.tell("epoch_row", rows)
+            talk.tell("epoch", rows)
+            talk.tell("best", [row for row in rows if row["best"]])
+            talk.tell("checkpoint", [row for row in rows if row["checkpoint"] is not None])
         return _stale(claims, held)
 
     def finish(self, results: Sequence[tuple[Claim, Outcome]]) -> set[int]:
         """Record the outcomes: the jobs are done, each exactly once; returns stale job ids, of which nothing was written."""
         claims = [claim for claim, _ in results]
-        with self._writer.begin() as connection:
-            held = self._held(connection, claims)
+        with session(self._engine, self._patience) as talk:
+            held = self._held(talk, claims)
             rows = [_outcome_parameters(claim, outcome) for claim, outcome in results if claim.job_id in held]
-            for sentence in ("finish", "end_attempt", "left") if rows else ():
-                connection.execute(self._sql[sentence], rows)
+            for sentence in ("finish", "end_attempt", "left"):
+                talk.tell(sentence, rows)
         return _stale(claims, held)
 
     def fail(self, claim: Claim, error: str, *, cause: str) -> bool:
@@ -112,13 +103,13 @@ class Queue:
         """
         if cause not in ("crash", "config"):
             raise ValueError(f'cause is "crash" or "config", not {cause!r}')
-        with self._writer.begin() as connection:
-            held = self._held(connection, [claim])
+        with session(self._engine, self._patience) as talk:
+            held = self._held(talk, [claim])
             for row in held.values():
                 retries = row.retries + (cause == "crash")
                 again = cause == "crash" and retries <= row.max_retries
                 gone = departure(row, "queued" if again else "failed", cause, error)
-                leave(connection, self._sql, [gone | {"retries": retries, "delay": self._pause(retries), "alone": True}])
+                leave(talk, [gone | {"retries": retries, "delay": self._pause(retries), "alone": True}])
         return claim.job_id in held
 
     def release(self, claims: Sequence[Claim], *, cause: str, alone: bool = False) -> None:
@@ -126,21 +117,21 @@ class Queue:
 
         With `alone` they train without neighbours from now on. Cause "lost-trainer" counts as a loss, like an expired lease.
         """
-        with self._writer.begin() as connection:
-            rows = self._held(connection, claims).values()
+        with session(self._engine, self._patience) as talk:
+            rows = self._held(talk, claims).values()
             leaves = [loss(row, cause) if cause == LOST else departure(row, "queued", cause) for row in rows]
-            leave(connection, self._sql, [gone | {"alone": alone} for gone in leaves])
+            leave(talk, [gone | {"alone": alone} for gone in leaves])
 
     def counts(self) -> dict[str, int]:
         """Jobs by state, every state present."""
-        with self._reader.connect() as connection:
-            found: dict[str, int] = {row.state: row.n for row in connection.execute(self._sql["counts"])}
+        with session(self._engine, None) as talk:
+            found: dict[str, int] = {row.state: row.n for row in talk.ask("counts")}
         return {state: found.get(state, 0) for state in STATES}
 
     def drained(self) -> bool:
         """Whether nothing is queued (backing off included) and nothing running."""
-        with self._reader.connect() as connection:
-            return not connection.execute(self._sql["unfinished"]).scalar()
+        with session(self._engine, None) as talk:
+            return not talk.ask("unfinished")[0].some
 
     def retry(self, job_ids: Iterable[int], by: Worker | None = None) -> int:
         """Queue failed, quarantined and cancelled jobs again with fresh retries, from their checkpoints; returns how many."""
@@ -155,36 +146,37 @@ class Queue:
         return self._command("rerun", job_ids, by)
 
     def _command(self, verb: str, job_ids: Iterable[int], by: Worker | None) -> int:
-        with self._writer.begin() as connection:
-            return command(connection, self._sql, verb, job_ids, by or Worker.me())
+        with session(self._engine, self._patience) as talk:
+            return command(talk, verb, job_ids, by or Worker.me())
 
-    def _reclaim(self, connection: Connection, worker: Worker) -> None:
-        """Take jobs back whose lease ran out: their worker died, or its training stopped moving."""
-        rows = connection.execute(self._sql["expired"]).all()
-        leave(connection, self._sql, [loss(row, "stalled" if row.stalled else "lease expired") for row in rows], by=worker)
-
-    def _held(self, connection: Connection, claims: Sequence[Claim]) -> dict[int, Row[Any]]:
+    def _held(self, talk: Session, claims: Sequence[Claim]) -> dict[int, Any]:
         """The rows, locked, of the jobs that the claims still hold, by id."""
         tokens = {claim.job_id: claim.token for claim in claims}
-        rows = connection.execute(self._sql["lock"], among(connection, tokens)).all()
+        rows = talk.ask("lock", ids=talk.among(tokens))
         return {row.id: row for row in rows if row.state == "running" and row.token == tokens[row.id]}
 
-    def _renew(self, connection: Connection, held: Iterable[int], progressed: bool) -> None:
-        ids = among(connection, held)
+    def _renew(self, talk: Session, held: Iterable[int], progressed: bool) -> None:
+        ids = talk.among(held)
         if progressed:
-            connection.execute(self._sql["progress"], {"stalled_after": self.stalled_after, **ids})
-        connection.execute(self._sql["renew"], {"lease": self.lease, **ids})
+            talk.tell("progress", [{"stalled_after": self.stalled_after, "ids": ids}])
+        talk.tell("renew", [{"lease": self.lease, "ids": ids}])
 
     def _pause(self, retries: int) -> float:
         """Seconds before the next try: doubling, jittered so that jobs that crashed together do not come back together."""
         return float(min(self._backoff * 2 ** max(retries - 1, 0), MAX_BACKOFF) * random.uniform(0.5, 1.5))
 
 
-def _stale(claims: Sequence[Claim], held: dict[int, Row[Any]]) -> set[int]:
+def _reclaim(talk: Session, worker: Worker) -> None:
+    """Take jobs back whose lease ran out: their worker died, or its training stopped moving."""
+    if rows := talk.ask("expired"):
+        leave(talk, [loss(row, "stalled" if row.stalled else "lease expired") for row in rows], by=worker)
+
+
+def _stale(claims: Sequence[Claim], held: dict[int, Any]) -> set[int]:
     return {claim.job_id for claim in claims} - held.keys()
 
 
-def _claim(row: Row[Any], attempt_id: int) -> Claim:
+def _claim(row: Any, attempt_id: int) -> Claim:
     values = row._asdict() | {"job_id": row.id, "config": json.loads(row.config), "alone": bool(row.alone), "attempt_id": attempt_id}
     return Claim(**{name: values[name] for name in Claim.__dataclass_fields__})
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, select, true
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, select, text, true
 
-from nftlab.store.engine import now
+from nftlab.store.sql import TEMPLATES, WORDS
 from nftlab.store.tables import STATES, attempts, epoch_rows, transitions
 from nftlab.store.tables import jobs as _jobs
 
@@ -92,16 +92,16 @@ def story(engine: Engine, job_key: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def status(engine: Engine, *, sweep: str | None = None, failures: int = 5) -> dict[str, Any]:
-    """How far the work is: `jobs` by state, `jobs_per_hour`, `eta_seconds`, and the latest `failures` with their last line; of one sweep if named.
+    """How far the work is: `jobs` by state, `jobs_per_hour`, `eta_seconds`, the latest `failures` with their last line (of one `sweep`).
 
     The pace is that of the hour before the last finish, counted from when its first job started. There is no ETA (None) while
     nothing runs and something is queued, or before the first finish; it is 0 when nothing is left.
     """
     mine = _jobs.c.sweep == sweep if sweep is not None else true()
-    by_state = select(_jobs.c.state, func.count()).where(mine).group_by(_jobs.c.state)
+    by_state = select(_jobs.c.state, func.count().label("n")).where(mine).group_by(_jobs.c.state)
     ended = select(_jobs.c.job_key, _jobs.c.sweep, _jobs.c.error).where(mine, _jobs.c.state.in_(("failed", "quarantined")))
     with engine.connect() as connection:
-        found: dict[str, int] = dict(connection.execute(by_state).tuples().all())
+        found: dict[str, int] = {row.state: row.n for row in connection.execute(by_state)}
         pace = _pace(connection, mine)
         latest = connection.execute(ended.order_by(_jobs.c.finished_at.desc(), _jobs.c.id).limit(failures))
         failed = [{"job": key, "sweep": name, "error": error} for key, name, error in latest]
@@ -137,7 +137,7 @@ def _pace(connection: Connection, mine: ColumnElement[bool]) -> float:
     """Jobs per hour that left the queue by work, in the hour up to the last of them; 0 if the last was over a day ago."""
     worked = and_(mine, _jobs.c.finished_at.is_not(None), _jobs.c.state.in_(("done", "pruned", "failed")))
     last = connection.execute(select(func.max(_jobs.c.finished_at)).where(worked)).scalar()
-    if last is None or last < now(connection) - 24 * HOUR:
+    if last is None or last < _now(connection) - 24 * HOUR:
         return 0.0
     window = select(func.count(), func.min(_jobs.c.started_at)).where(_jobs.c.finished_at > last - HOUR, worked)
     count, first = connection.execute(window).one()
@@ -150,3 +150,7 @@ def _eta(counts: Mapping[str, int], pace: float) -> float | None:
     if left == 0:
         return 0.0 if any(counts.values()) else None
     return round(left / pace * HOUR, 1) if pace > 0 and counts["running"] else None
+
+
+def _now(connection: Connection) -> float:
+    return float(connection.execute(text(TEMPLATES["now"].format(**WORDS[connection.dialect.name]))).scalar_one())

@@ -1,11 +1,9 @@
-"""Every sentence the queue says to the database, once, with the few words in which SQLite and Postgres differ.
+"""Every sentence that changes the job table, once, with the few words in which SQLite and Postgres differ.
 
 Written out rather than built, because the claim is the heart of the platform and should be read as what it is.
 """
 
 from __future__ import annotations
-
-from sqlalchemy import TextClause, text
 
 WORDS: dict[str, dict[str, str]] = {
     "sqlite": {
@@ -34,7 +32,7 @@ WITH head AS MATERIALIZED (
     SELECT id FROM jobs
     WHERE state = 'queued' AND not_before <= {now} AND pack_key = (SELECT pack_key FROM head)
       AND (NOT alone OR id = (SELECT id FROM head))
-    ORDER BY priority DESC, id LIMIT (SELECT CASE WHEN alone THEN 1 ELSE :k END FROM head) {skip_locked}
+    ORDER BY priority DESC, id LIMIT coalesce((SELECT CASE WHEN alone THEN 1 ELSE :k END FROM head), 0) {skip_locked}
 )
 UPDATE jobs SET state = 'running', token = token + 1, attempts = attempts + 1, lease_until = {now} + :lease,
     progress_at = {now}, stalled_after = :stalled_after, started_at = coalesce(started_at, {now})
@@ -45,6 +43,24 @@ RETURNING id, job_key, sweep, trial_key, seed, config, token, pack_key, epoch, c
 
 
 TEMPLATES: dict[str, str] = {
+    "now": "SELECT {now} AS now",
+    "sweep": """
+        INSERT INTO sweeps (name, method, metric, goal, priority, retries, source, path, code, launched_at)
+        VALUES (:name, :method, :metric, :goal, :priority, :retries, :source, :path, :code, {now})
+        ON CONFLICT (name) DO UPDATE SET method = excluded.method, metric = excluded.metric, goal = excluded.goal,
+            priority = excluded.priority, retries = excluded.retries, source = excluded.source, path = excluded.path,
+            code = excluded.code, launched_at = excluded.launched_at""",  # on Postgres launches of one sweep take turns at this row
+    "known": "SELECT job_key, id FROM jobs WHERE sweep = :sweep ORDER BY id",
+    "job": """
+        INSERT INTO jobs (job_key, sweep, trial_key, seed, config, pack_key, priority, max_retries, created_at)
+        VALUES (:job_key, :sweep, :trial_key, :seed, :config, :pack_key, :priority, :max_retries, {now})
+        ON CONFLICT DO NOTHING""",
+    "launched": """
+        INSERT INTO transitions (job_id, source, target, who, host, why, at, token)
+        SELECT id, NULL, 'queued', :who, :host, 'launched', {now}, 0 FROM jobs WHERE sweep = :sweep AND id > :after""",
+    "accepted": """
+        SELECT circumstances FROM attempts JOIN jobs ON jobs.id = attempts.job_id AND jobs.token = attempts.token
+        WHERE sweep = :sweep AND state IN ('done', 'pruned')""",
     "claim": _CLAIM.replace("{of_pack}", ""),
     "claim_of": _CLAIM.replace("{of_pack}", "AND pack_key = :pack_key"),
     "peek": """
@@ -54,6 +70,9 @@ TEMPLATES: dict[str, str] = {
         INSERT INTO attempts (job_id, token, worker, host, pid, started_at, circumstances)
         SELECT id, token, :worker, :host, :pid, {now}, :circumstances FROM jobs WHERE id {among}
         RETURNING id, job_id""",
+    "claimed": """
+        INSERT INTO transitions (job_id, source, target, who, host, why, at, token)
+        SELECT id, 'queued', 'running', :who, :host, 'claimed', {now}, token FROM jobs WHERE id {among}""",
     "end_attempt": """
         UPDATE attempts SET ended_at = {now}, cause = :why, error = :error WHERE job_id = :job_id AND token = :token""",
     "transition": """
@@ -65,7 +84,7 @@ TEMPLATES: dict[str, str] = {
         WHERE job_id = :job_id AND token = :token""",
     "expired": """
         SELECT id, token, losses, retries, lease_until >= progress_at + stalled_after AS stalled FROM jobs
-        WHERE state = 'running' AND lease_until < {now} ORDER BY id LIMIT 1000 {skip_locked}""",
+        WHERE state = 'running' AND lease_until < {now} ORDER BY lease_until LIMIT 1000 {skip_locked}""",
     "lock": "SELECT id, token, state, losses, retries, max_retries FROM jobs WHERE id {among} ORDER BY id {lock}",
     "progress": "UPDATE jobs SET progress_at = {now}, stalled_after = :stalled_after WHERE id {among}",
     "renew": "UPDATE jobs SET lease_until = {least}({now} + :lease, progress_at + stalled_after) WHERE id {among}",
@@ -92,7 +111,9 @@ TEMPLATES: dict[str, str] = {
         UPDATE jobs SET state = 'queued', retries = :retries, losses = :losses, error = coalesce(:line, error), not_before = {now} + :delay,
             alone = alone OR :alone, lease_until = NULL WHERE id = :job_id""",
     "counts": "SELECT state, count(*) AS n FROM jobs GROUP BY state",
-    "unfinished": "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued') OR EXISTS (SELECT 1 FROM jobs WHERE state = 'running')",
+    "unfinished": """
+        SELECT (SELECT id FROM jobs WHERE state = 'queued' ORDER BY priority DESC, id LIMIT 1) IS NOT NULL
+            OR (SELECT id FROM jobs WHERE state = 'running' ORDER BY lease_until LIMIT 1) IS NOT NULL AS some""",
     "cancel": "UPDATE jobs SET state = 'cancelled', lease_until = NULL, finished_at = {now} WHERE id {among}",
     "retry": """
         UPDATE jobs SET state = 'queued', retries = 0, losses = 0, not_before = 0, error = NULL, finished_at = NULL
@@ -103,8 +124,3 @@ TEMPLATES: dict[str, str] = {
             val_error = NULL, test_error = NULL, diverged = false, seconds = 0, checkpoint = NULL, checkpoint_sha = NULL,
             previous = NULL, previous_sha = NULL, error = NULL, started_at = NULL, finished_at = NULL WHERE id {among}""",
 }
-
-
-def sentences(dialect: str) -> dict[str, TextClause]:
-    """The queue's statements in one dialect ("sqlite" or "postgresql"), by name."""
-    return {name: text(template.format(**WORDS[dialect])) for name, template in TEMPLATES.items()}

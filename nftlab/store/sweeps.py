@@ -8,30 +8,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Select, func, insert, select, text
+from sqlalchemy import Engine, Select, func, select, text
 
 from nftlab.errors import NotFoundError
-from nftlab.store.engine import now, writing
 from nftlab.store.moves import command
 from nftlab.store.records import Worker
-from nftlab.store.sql import sentences
-from nftlab.store.tables import ACCEPTED, STATES, attempts, jobs, sweeps
+from nftlab.store.session import session
+from nftlab.store.tables import ACCEPTED, STATES, jobs, sweeps
 
 if TYPE_CHECKING:
     from nftlab.spec import Sweep, Trial
 
-_STORE = """
-    INSERT INTO sweeps (name, method, metric, goal, priority, retries, source, path, code, launched_at)
-    VALUES (:name, :method, :metric, :goal, :priority, :retries, :source, :path, :code, :at)
-    ON CONFLICT (name) DO UPDATE SET method = excluded.method, metric = excluded.metric, goal = excluded.goal,
-        priority = excluded.priority, retries = excluded.retries, source = excluded.source, path = excluded.path,
-        code = excluded.code, launched_at = excluded.launched_at"""
-_LOG = """
-    INSERT INTO transitions (job_id, source, target, who, host, why, at, token)
-    SELECT id, NULL, 'queued', :who, :host, 'launched', :at, 0 FROM jobs WHERE sweep = :name AND id > :after"""
 _FINISHES = """
     SELECT job_id, sum(CASE WHEN target IN ('done', 'pruned') THEN 1 ELSE 0 END)
-                 - sum(CASE WHEN source IN ('done', 'pruned') THEN 1 ELSE 0 END)
+                 - sum(CASE WHEN source IN ('done', 'pruned') THEN 1 ELSE 0 END) AS n
     FROM transitions WHERE job_id IN (SELECT id FROM jobs WHERE sweep = :name) GROUP BY job_id"""  # less those a rerun took back
 
 
@@ -58,20 +48,20 @@ def launch(engine: Engine, sweep: Sweep, *, code: dict[str, Any], rerun: bool = 
     clean). With `rerun`, finished jobs that the file asks for start again from scratch. Launching twice, or from many
     processes at once, adds nothing the second time.
     """
-    me = Worker.me()
-    asked = {key: (trial, seed) for key, trial, seed in sweep.jobs()}
-    with writing(engine).begin() as connection:
-        at = now(connection)
-        _store_sweep(connection, sweep, code, at)
-        known: dict[str, int] = dict(connection.execute(_of(sweep.name, jobs.c.job_key, jobs.c.id)).tuples().all())
+    me, asked = Worker.me(), {key: (trial, seed) for key, trial, seed in sweep.jobs()}
+    metric = {"metric": sweep.metric.name, "goal": sweep.metric.goal, "source": sweep.source, "path": sweep.path}
+    row = {"name": sweep.name, "method": sweep.method, "priority": sweep.priority, "retries": sweep.retries, **metric}
+    with session(engine) as talk:
+        talk.tell("sweep", [row | {"code": json.dumps(code)}])
+        known: dict[str, int] = {job.job_key: job.id for job in talk.ask("known", sweep=sweep.name)}
         new = [(key, trial, seed) for key, (trial, seed) in asked.items() if key not in known]
-        _add(connection, sweep, new, at)
-        _log_added(connection, sweep.name, max(known.values(), default=0), me, at)
-        other_code = _other_code(connection, sweep.name, code)
-        again = [job_id for key, job_id in known.items() if key in asked] if rerun else []
-        rerun_count = command(connection, sentences(engine.dialect.name), "rerun", again, me)
-    dropped = sum(key not in asked for key in known)
-    return LaunchResult(sweep.name, len(new), len(asked) - len(new), rerun_count, dropped, other_code)
+        talk.tell("job", _rows(sweep, new))
+        after = max(known.values(), default=0)
+        talk.tell("launched", [{"sweep": sweep.name, "after": after, "who": me.name, "host": me.host}])
+        ran = [json.loads(job.circumstances) for job in talk.ask("accepted", sweep=sweep.name)]
+        again = command(talk, "rerun", [job_id for key, job_id in known.items() if key in asked], me) if rerun else 0
+    other = sum(any(was.get(name) != code.get(name) for name in ("git_sha", "dirty")) for was in ran)
+    return LaunchResult(sweep.name, len(new), len(asked) - len(new), again, len(known.keys() - asked.keys()), other)
 
 
 def verify(engine: Engine, name: str) -> dict[str, Any]:
@@ -89,7 +79,7 @@ def verify(engine: Engine, name: str) -> dict[str, Any]:
             launched = ", ".join(connection.execute(select(sweeps.c.name).order_by(sweeps.c.name)).scalars()) or "none"
             raise NotFoundError(f"sweep {name!r} was never launched into this database", f"launched are: {launched}")
         rows = connection.execute(_of(name, jobs.c.trial_key, jobs.c.seed, jobs.c.state, jobs.c.id)).all()
-        finishes: dict[int, int] = dict(connection.execute(text(_FINISHES), {"name": name}).tuples().all())
+        finishes: dict[int, int] = {row.job_id: row.n for row in connection.execute(text(_FINISHES), {"name": name})}
     expected = {(trial.key, seed) for _, trial, seed in load_text(source, where=f"the stored file of sweep {name}").jobs()}
     states: Counter[str] = Counter()
     seen: Counter[tuple[str, int]] = Counter()
@@ -128,37 +118,14 @@ def _of(name: str, *columns: Any) -> Select[Any]:
     return select(*columns).where(jobs.c.sweep == name).order_by(jobs.c.id)
 
 
-def _store_sweep(connection: Connection, sweep: Sweep, code: dict[str, Any], at: float) -> None:
-    """Add the sweep or bring it up to date; on Postgres its row stays locked, so that launches of one sweep take turns."""
-    metric = {"metric": sweep.metric.name, "goal": sweep.metric.goal}
-    values = {"name": sweep.name, "method": sweep.method, "priority": sweep.priority, "retries": sweep.retries, **metric}
-    connection.execute(text(_STORE), values | {"source": sweep.source, "path": sweep.path, "code": json.dumps(code), "at": at})
-
-
-def _add(connection: Connection, sweep: Sweep, new: Iterable[tuple[str, Trial, int]], at: float) -> None:
-    shared = {"sweep": sweep.name, "priority": sweep.priority, "max_retries": sweep.retries, "created_at": at}
-    configs: dict[str, str] = {}
+def _rows(sweep: Sweep, new: Iterable[tuple[str, Trial, int]]) -> list[dict[str, Any]]:
+    """The parameters of the new jobs' rows."""
+    shared = {"sweep": sweep.name, "priority": sweep.priority, "max_retries": sweep.retries}
+    configs: dict[str, str] = {}  # a trial's text is written once for all its seeds
     rows = []
     for key, trial, seed in new:
         if trial.key not in configs:
             configs[trial.key] = json.dumps(trial.config, sort_keys=True, separators=(",", ":"))
         of_trial = {"trial_key": trial.key, "config": configs[trial.key], "pack_key": trial.pack_key}
         rows.append({"job_key": key, "seed": seed, **of_trial, **shared})
-    if rows:
-        connection.execute(insert(jobs), rows)
-
-
-def _log_added(connection: Connection, name: str, after: int, me: Worker, at: float) -> None:
-    """The first transition of each job of the sweep with an id above `after`: out of nothing, into the queue."""
-    connection.execute(text(_LOG), {"who": me.name, "host": me.host, "at": at, "name": name, "after": after})
-
-
-def _other_code(connection: Connection, name: str, code: dict[str, Any]) -> int:
-    """Finished jobs whose accepted attempt ran with another commit, or with other uncommitted changes, than `code`."""
-    last = (attempts.c.job_id == jobs.c.id) & (attempts.c.token == jobs.c.token)
-    ran = select(attempts.c.circumstances).join(jobs, last).where(jobs.c.sweep == name, jobs.c.state.in_(ACCEPTED))
-    count = 0
-    for (circumstances,) in connection.execute(ran):
-        noted = json.loads(circumstances)
-        count += any(noted.get(key) != code.get(key) for key in ("git_sha", "dirty"))
-    return count
+    return rows

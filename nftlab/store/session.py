@@ -1,0 +1,105 @@
+"""One short transaction in the queue's own sentences, spoken straight to the driver.
+
+SQLAlchemy owns URLs, pools, tables, migrations and reading; its statement layer costs more than SQLite itself needs for a claim, and it
+would be spent while every other writer waits for the lock (benchmarks/queue.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import URL
+
+from nftlab.store import faults
+from nftlab.store.sql import TEMPLATES, WORDS
+
+PATIENCE = 120.0  # seconds a write waits for a locked SQLite file unless told otherwise: two default leases
+
+
+class Session:
+    """The sentences of `sql.py` by name, inside a transaction that writes."""
+
+    def __init__(self, dialect: str, cursor: Any) -> None:
+        self._sql = sentences(dialect)
+        self._cursor = cursor
+        self._lists = dialect == "postgresql"
+
+    def ask(self, name: str, **parameters: Any) -> list[Any]:
+        """Run a sentence; its rows, as named tuples."""
+        self._cursor.execute(self._sql[name], parameters)
+        row = _row(tuple(column[0] for column in self._cursor.description))
+        return [row(*values) for values in self._cursor.fetchall()]
+
+    def tell(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a sentence that answers nothing, once per row of parameters."""
+        if len(rows) == 1:
+            self._cursor.execute(self._sql[name], rows[0])
+        elif rows:
+            self._cursor.executemany(self._sql[name], rows)
+
+    def among(self, ids: Iterable[int]) -> Any:
+        """The value of `:ids` in `id {among}`: a list on Postgres, JSON on SQLite, so that a statement's text stays the same."""
+        return list(ids) if self._lists else json.dumps(list(ids))
+
+
+@contextmanager
+def session(engine: Engine, patience: float | None = PATIENCE) -> Iterator[Session]:
+    """A transaction that is committed at the end and undone by an exception; driver errors come out as NftlabErrors.
+
+    SQLite's begins as the only writer, after waiting for the lock at most `patience` seconds; None: for one sentence that only reads.
+    """
+    dialect = engine.dialect.name
+    with translated(engine.url):
+        connection = engine.raw_connection()
+        try:
+            driver: Any = connection.dbapi_connection
+            if dialect == "sqlite" and patience is not None:
+                begin_immediate(driver.execute, patience)
+            yield Session(dialect, driver.cursor())
+            driver.commit()
+        finally:
+            connection.close()  # back to the pool, which rolls back what was not committed
+
+
+def begin_immediate(execute: Callable[[str], Any], patience: float) -> None:
+    """Become SQLite's only writer; while another is, SQLite waits (deaf to Ctrl-C, so not for long) and we ask again."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if not faults.locked(error) or time.monotonic() > deadline:
+                raise
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn a driver's errors into NftlabErrors where a user can act on them."""
+    try:
+        yield
+    except Exception as error:
+        if (mendable := faults.translate(url, error)) is not None:
+            raise mendable from error
+        raise
+
+
+@cache
+def sentences(dialect: str) -> dict[str, str]:
+    """The queue's statements in one dialect ("sqlite" or "postgresql") and its driver's parameter style, by name."""
+    written = {name: template.format(**WORDS[dialect]) for name, template in TEMPLATES.items()}
+    return {name: re.sub(r":(\w+)", r"%(\1)s", sql) for name, sql in written.items()} if dialect == "postgresql" else written
+
+
+@cache
+def _row(names: tuple[str, ...]) -> type[Any]:
+    return namedtuple("Row", names)

@@ -1,0 +1,251 @@
+"""Opening databases: first use, other schemas, and everything that can be wrong with a file or a server."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, make_url
+
+from nftlab.errors import DatabaseError, SchemaError, UsageError
+from nftlab.store import SCHEMA, Queue, default_url, jobs, launch, open_db, shown, status, upgrade
+from nftlab.store.session import session
+from nftlab.store.tables import metadata
+from tests.store.jobtable import ANN, CODE, at_once, make_sweep, sql
+
+NOBODY = 65534
+
+
+def test_reading_where_nothing_is_creates_nothing(tmp_path: Path) -> None:
+    assert open_db(f"sqlite:///{tmp_path / 'db' / 'none.sqlite'}", create=False) is None
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty.sqlite").touch()
+    assert open_db(str(tmp_path / "empty.sqlite"), create=False) is None
+    assert [file.name for file in tmp_path.iterdir()] == ["empty.sqlite"]
+
+
+def test_the_default_is_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NFTLAB_DB", raising=False)
+    assert default_url() == f"sqlite:///{tmp_path / 'db' / 'nftlab.sqlite'}"
+    assert open_db(None, create=True) is not None
+    assert (tmp_path / "db" / "nftlab.sqlite").is_file()
+    monkeypatch.setenv("NFTLAB_DB", "sqlite:///elsewhere.sqlite")
+    assert default_url() == "sqlite:///elsewhere.sqlite"
+
+
+def test_eight_processes_make_one_schema(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new' / 'jobs.sqlite'}"
+    assert at_once(8, _open, url) == [SCHEMA] * 8
+    assert sorted(file.name for file in (tmp_path / "new").iterdir() if "-" not in file.name) == ["jobs.sqlite"]
+
+
+def test_eight_processes_make_one_schema_on_postgres(fresh_postgres: str) -> None:
+    assert open_db(fresh_postgres, create=False) is None
+    assert at_once(8, _open, fresh_postgres) == [SCHEMA] * 8
+
+
+def _open(_: int, url: str) -> str:
+    engine = open_db(url, create=True)
+    assert engine is not None
+    return str(sql(engine, "SELECT version_num FROM nftlab_version")[0].version_num)
+
+
+@pytest.fixture
+def fresh_postgres(postgres_url: str) -> str:
+    """A second database on the server, without tables."""
+    admin = create_engine(make_url(postgres_url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("DROP DATABASE IF EXISTS fresh")
+        connection.exec_driver_sql("CREATE DATABASE fresh")
+    admin.dispose()
+    return make_url(postgres_url).set(database="fresh").render_as_string(hide_password=False)
+
+
+def test_migrations_build_the_tables_the_code_declares(tmp_path: Path, sqlite: Engine) -> None:
+    declared = create_engine(f"sqlite:///{tmp_path / 'declared.sqlite'}")
+    metadata.create_all(declared)
+    schema = "SELECT name, sql FROM sqlite_master WHERE tbl_name <> 'nftlab_version' AND sql IS NOT NULL ORDER BY name"
+    migrated, wanted = (
+        {name: sorted(line.strip(", ") for line in text.split("\n")) for name, text in sql(e, schema)} for e in (sqlite, declared)
+    )
+    assert migrated == wanted
+
+
+def test_migrations_build_the_tables_the_code_declares_on_postgres(postgres: Engine) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with postgres.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": "nftlab_version", "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_head_of_the_migrations_is_the_schema_of_the_code() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    from nftlab.resources import shipped
+
+    config = Config()
+    config.set_main_option("script_location", str(shipped("db")))
+    assert ScriptDirectory.from_config(config).get_heads() == [SCHEMA]
+
+
+def test_another_schema_is_refused_and_upgrade_says_what_it_did(tmp_path: Path, sqlite: Engine) -> None:
+    url = str(sqlite.url)
+    assert upgrade(url) == (SCHEMA, SCHEMA)
+    assert upgrade(f"sqlite:///{tmp_path / 'new.sqlite'}") == (None, SCHEMA)
+    for version, mend in (("9999", "install the newer nftlab"), ("0000", f"nftlab db upgrade --db {url}")):
+        sql(sqlite, "UPDATE nftlab_version SET version_num = :version", version=version)
+        for create in (True, False):
+            with pytest.raises(SchemaError, match=rf"has schema {version}, this nftlab needs {SCHEMA}; {mend}"):
+                open_db(url, create=create)
+
+
+def test_optuna_may_live_in_the_same_database(tmp_path: Path) -> None:
+    import optuna
+
+    url = f"sqlite:///{tmp_path / 'shared.sqlite'}"
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(storage=url, study_name="s")
+    engine = open_db(url, create=True)
+    assert engine is not None
+    launch(engine, make_sweep(), code=CODE)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    assert len(optuna.load_study(storage=url, study_name="s").trials) == 1
+    assert status(engine)["jobs"]["queued"] == 12
+
+
+def test_settings_of_every_sqlite_connection(sqlite: Engine) -> None:
+    found = {name: sql(sqlite, f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous", "foreign_keys")}
+    assert found == {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1}
+
+
+@pytest.mark.parametrize("content", [b"not a database, but long enough to be read as one " * 40, b"\x00\x01" * 4096])
+def test_a_file_that_is_no_database(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "jobs.sqlite"
+    file.write_bytes(content)
+    for create in (False, True):
+        with pytest.raises(DatabaseError, match=r"jobs\.sqlite is not a SQLite database; move it away"):
+            open_db(str(file), create=create)
+    assert file.read_bytes() == content
+
+
+def test_a_damaged_file(tmp_path: Path, empty_file: Path) -> None:
+    file = tmp_path / "jobs.sqlite"
+    shutil.copy(empty_file, file)
+    engine = open_db(str(file), create=False)
+    assert engine is not None
+    launch(engine, make_sweep(trials=40), code=CODE)
+    engine.dispose()
+    content = bytearray(file.read_bytes())
+    content[4096 * 3 :] = b"\xff" * (len(content) - 4096 * 3)
+    file.write_bytes(content)
+    engine = open_db(str(file), create=False)
+    assert engine is not None
+    with pytest.raises(DatabaseError, match=r"is damaged.*\.recover"):
+        jobs(engine)
+
+
+def test_a_locked_file_is_waited_for_and_then_reported(sqlite: Engine) -> None:
+    other = sqlite3.connect(str(sqlite.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert Queue(sqlite).counts()["queued"] == 0, "readers do not wait"
+    with pytest.raises(DatabaseError, match="stayed locked"), session(sqlite, patience=0.05):
+        pass
+    other.execute("ROLLBACK")
+    other.close()
+    assert Queue(sqlite).claim(ANN, 1, CODE) == []
+
+
+def test_a_transaction_is_undone_as_a_whole(engine: Engine) -> None:
+    launch(engine, make_sweep(), code=CODE)
+    with pytest.raises(KeyError):
+        _cancel_and_stumble(engine)
+    assert Queue(engine).counts()["queued"] == 12
+
+
+def _cancel_and_stumble(engine: Engine) -> None:
+    with session(engine) as talk:
+        talk.tell("cancel", [{"ids": talk.among([1, 2])}])
+        talk.tell("no such sentence", [{}])
+
+
+def test_a_full_disk_is_reported_and_loses_nothing(tmp_path: Path, empty_file: Path) -> None:
+    file = tmp_path / "jobs.sqlite"
+    shutil.copy(empty_file, file)
+    [error] = at_once(1, _write_into_a_full_disk, str(file))
+    assert error.startswith("DiskError: cannot write")
+    assert "free space (df -h" in error
+    engine = open_db(str(file), create=False)
+    assert engine is not None
+    assert len(jobs(engine)) == 12
+
+
+def _write_into_a_full_disk(_: int, file: str) -> None:
+    engine = open_db(file, create=False)
+    assert engine is not None
+    launch(engine, make_sweep("small"), code=CODE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))  # files may not grow beyond: as if the disk were full
+    launch(engine, make_sweep("large", trials=200), code=CODE)
+
+
+@pytest.mark.parametrize("which", ["folder", "file"])
+def test_a_place_that_may_not_be_written(empty_file: Path, which: str) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copy(empty_file, folder / "jobs.sqlite")
+        (folder / "jobs.sqlite").chmod(0o444 if which == "file" else 0o666)
+        folder.chmod(0o777 if which == "file" else 0o555)
+        [error] = at_once(1, _as_nobody, str(folder / "jobs.sqlite"))
+        assert error.startswith(f"DatabaseError: cannot open {folder}/jobs.sqlite for writing"), error
+        assert "chmod -R u+w" in error
+        if which == "folder":
+            [error] = at_once(1, _as_nobody, str(folder / "new" / "jobs.sqlite"))
+            assert error.startswith(f"DatabaseError: cannot make {folder}/new: Permission denied"), error
+        folder.chmod(0o777)
+
+
+def _as_nobody(_: int, file: str) -> None:
+    if os.geteuid() == 0:
+        os.setuid(NOBODY)
+    engine = open_db(file, create=True)
+    assert engine is not None
+    launch(engine, make_sweep(), code=CODE)
+
+
+@pytest.mark.parametrize("url", ["mysql://host/db", "sqlite://", "sqlite:///:memory:", "://", "nonsense://x"])
+def test_other_kinds_of_database(url: str) -> None:
+    with pytest.raises(UsageError, match=r"sqlite:///PATH"):
+        open_db(url, create=True)
+
+
+def test_a_server_that_is_not_there(postgres_url: str) -> None:
+    with pytest.raises(DatabaseError, match=r"cannot reach postgresql://me:\*\*\*@.*Connection refused.*start the server") as caught:
+        open_db("postgresql://me:secret@127.0.0.1:1/lab", create=True)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(DatabaseError, match=r'database "nowhere" does not exist.*createdb'):
+        open_db(make_url(postgres_url).set(database="nowhere").render_as_string(hide_password=False), create=False)
+
+
+def test_a_url_is_shown_without_its_secrets() -> None:
+    assert shown("postgresql://me:secret@host/lab") == "postgresql://me:***@host/lab"
+    assert "secret" not in shown("postgresql://host/lab?user=me&password=secret")
+    assert shown("sqlite:////data/lab.sqlite") == "sqlite:////data/lab.sqlite"
+
+
+def test_the_store_starts_without_alembic_or_torch(sqlite: Engine) -> None:
+    code = (
+        "import sys; from nftlab import store; "
+        f"engine = store.open_db({str(sqlite.url)!r}, create=True); store.status(engine); "
+        "print([name for name in ('alembic', 'torch', 'pandas', 'psycopg') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,284 @@
+"""The queue's promises, on SQLite and on Postgres by the same body."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from dataclasses import replace
+from threading import Thread
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from nftlab.store import STATES, Claim, Outcome, Queue, Worker, complete, curve, jobs, launch, open_db, story, verify
+from nftlab.store.session import sentences, session
+from tests.store.jobtable import ANN, BOB, CODE, DONE, at_once, epoch, expire, make_sweep, sql
+
+
+def row(engine: Engine, claim: Claim) -> Any:
+    return next(job for job in jobs(engine) if job.job_id == claim.job_id)
+
+
+def test_claim_takes_the_head_and_its_kin_in_launch_order(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=2, seeds=2, packs=2), code=CODE)
+    head = queue.peek()
+    claims = queue.claim(ANN, 3, CODE)
+    assert [claim.job_id for claim in claims] == [1, 2, 3]
+    assert head is not None
+    assert {claim.pack_key for claim in claims} == {head["pack_key"]}
+    assert (claims[0].config, claims[0].seed, claims[0].token, claims[0].epoch) == (head["config"], 0, 1, 0)
+    assert [claim.job_id for claim in queue.claim(BOB, 3, CODE)] == [4], "what cannot train with the head stays"
+    assert [claim.job_id for claim in queue.claim(BOB, 9, CODE)] == [5, 6, 7, 8]
+    assert queue.claim(BOB, 9, CODE) == []
+    assert queue.peek() is None
+    assert row(engine, claims[0]).circumstances == {**CODE, "pack_size": 3, "pack": [claim.job_key for claim in claims]}
+
+
+def test_priority_goes_first_and_a_pack_key_can_be_asked_for(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep("low", trials=1, seeds=2), code=CODE)
+    launch(engine, make_sweep("high", trials=1, seeds=1, packs=2, settings="  priority: 5\n"), code=CODE)
+    assert [claim.sweep for claim in queue.claim(ANN, 1, CODE)] == ["high"]
+    low = next(job for job in jobs(engine, sweep="low") if job.state == "queued")
+    key = queue.claim(ANN, 9, CODE, pack_key="no such pack")
+    assert key == []
+    wanted = sql(engine, "SELECT pack_key FROM jobs WHERE id = :id", id=low.job_id)[0].pack_key
+    assert {claim.sweep for claim in queue.claim(ANN, 9, CODE, pack_key=wanted)} == {"low"}
+
+
+def test_alone_is_trained_without_neighbours(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=2, seeds=2), code=CODE)
+    first, second, *_ = claims = queue.claim(ANN, 4, CODE)
+    queue.release([first], cause="memory", alone=True)
+    queue.release(claims[1:], cause="memory")
+    assert [claim.job_id for claim in queue.claim(ANN, 4, CODE)] == [first.job_id]
+    queue.release([replace(second, token=2)], cause="stale: changes nothing", alone=True)
+    assert [claim.job_id for claim in queue.claim(ANN, 4, CODE)] == [2, 3, 4]
+
+
+def test_a_companion_that_must_be_alone_is_left_for_later(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=3), code=CODE)
+    claims = queue.claim(ANN, 3, CODE)
+    queue.release(claims[1:2], cause="memory", alone=True)
+    queue.release([claims[0], claims[2]], cause="preempted")
+    assert [claim.job_id for claim in queue.claim(ANN, 3, CODE)] == [1, 3]
+
+
+def test_processes_claim_and_finish_each_job_once(engine: Engine) -> None:
+    launch(engine, make_sweep(trials=25, seeds=6, packs=2), code=CODE)
+    url = engine.url.render_as_string(hide_password=False)
+    engine.dispose()
+    shares = at_once(4, _drain, url)
+    times = Counter(job for share in shares for job in share)
+    assert len(times) == 300
+    assert set(times.values()) == {1}
+    assert complete(verify(engine, "s"))
+
+
+def _drain(number: int, url: str) -> list[int]:
+    engine = open_db(url, create=False)
+    assert engine is not None
+    queue, me, mine = Queue(engine), Worker(f"w{number}", "here", os.getpid()), []
+    while not queue.drained():
+        claims = queue.claim(me, 1 + 2 * number, CODE)
+        assert len({claim.pack_key for claim in claims}) <= 1
+        queue.record_epoch([(claim, epoch(1)) for claim in claims])
+        assert queue.finish([(claim, DONE) for claim in claims]) == set()
+        mine += [claim.job_id for claim in claims]
+    return mine
+
+
+def test_an_epoch_is_written_with_its_checkpoint_and_summary(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    [claim] = queue.claim(ANN, 1, CODE)
+    assert queue.record_epoch([(claim, epoch(1, checkpoint="one", error=9.0))]) == set()
+    queue.record_epoch([(claim, epoch(2, checkpoint="two", error=float("nan")))])
+    queue.record_epoch([(claim, epoch(3, best=False))])
+    queue.record_epoch([(claim, epoch(1, checkpoint=None, best=False, error=8.0))])  # trained again after a resume: written over
+    job = row(engine, claim)
+    assert (job.epoch, job.best_epoch, job.val_error, job.seconds) == (3, 2, None, 0.75)
+    assert [point["epoch"] for point in curve(engine, claim.job_id)] == [1, 2, 3]
+    assert [point["val/error"] for point in curve(engine, claim.job_id)][::2] == [8.0, 5.0]
+    queue.release([claim], cause="preempted")
+    [again] = queue.claim(BOB, 1, CODE)
+    assert (again.checkpoint, again.checkpoint_sha, again.previous, again.previous_sha) == ("two", "sha-two", "one", "sha-one")
+    assert (again.epoch, again.token, row(engine, claim).attempts, row(engine, claim).retries) == (3, 2, 2, 0)
+
+
+@pytest.mark.parametrize("lost_by", ["expiry", "cancel", "release", "finish", "crash"])
+def test_a_stale_token_changes_nothing(engine: Engine, queue: Queue, lost_by: str) -> None:
+    launch(engine, make_sweep(trials=1, seeds=2), code=CODE)
+    stale, live = queue.claim(ANN, 2, CODE)
+    if lost_by == "expiry":
+        sql(engine, "UPDATE jobs SET lease_until = 1 WHERE id = :id", id=stale.job_id)
+        assert [claim.job_id for claim in queue.claim(BOB, 9, CODE)] == [stale.job_id]
+    elif lost_by == "cancel":
+        assert queue.cancel([stale.job_id]) == 1
+    elif lost_by == "release":
+        queue.release([stale], cause="preempted")
+    elif lost_by == "finish":
+        queue.finish([(stale, DONE)])
+    else:
+        assert queue.fail(stale, "boom", cause="crash")
+    before = _everything(engine, stale)
+    assert queue.beat([stale, live], progressed=True) == {stale.job_id}
+    assert queue.record_epoch([(stale, epoch(1, checkpoint="x")), (live, epoch(1))]) == {stale.job_id}
+    assert queue.fail(stale, "late", cause="crash") is False
+    assert queue.fail(stale, "late", cause="config") is False
+    queue.release([stale], cause="preempted", alone=True)
+    assert queue.finish([(stale, replace(DONE, val_error=0.0)), (live, DONE)]) == {stale.job_id}
+    assert _everything(engine, stale) == before
+    assert row(engine, live).state == "done", "its neighbour in the pack goes on"
+
+
+def _everything(engine: Engine, claim: Claim) -> list[Any]:
+    tables = ("jobs WHERE id", "attempts WHERE job_id", "transitions WHERE job_id", "epoch_rows WHERE job_id")
+    return [sql(engine, f"SELECT * FROM {table} = :id", id=claim.job_id) for table in tables]
+
+
+def test_beats_keep_the_lease_but_not_past_a_stall(engine: Engine) -> None:
+    queue = Queue(engine, lease=60, stalled_after=90)
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    [claim] = queue.claim(ANN, 1, CODE)
+    expire(engine)
+    assert queue.beat([claim], progressed=False) == set(), "late, but nobody took it: it goes on"
+    assert queue.claim(BOB, 1, CODE) == []
+    sql(engine, "UPDATE jobs SET progress_at = progress_at - 100")
+    assert queue.beat([claim], progressed=False) == set()
+    [taken] = queue.claim(BOB, 1, CODE)
+    assert taken.token == 2
+    assert story(engine, claim.job_key)["attempts"][0]["cause"] == "stalled"
+    sql(engine, "UPDATE jobs SET progress_at = progress_at - 100")
+    queue.beat([taken], progressed=True)
+    assert queue.claim(BOB, 1, CODE) == []
+
+
+def test_an_expired_lease_returns_the_job_without_spending_a_retry(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    [claim] = queue.claim(ANN, 1, CODE)
+    queue.record_epoch([(claim, epoch(1, checkpoint="one"))])
+    expire(engine)
+    [again] = queue.claim(BOB, 1, CODE)
+    assert (again.checkpoint, again.epoch, row(engine, again).retries) == ("one", 1, 0)
+    told = story(engine, claim.job_key)
+    assert [(move["source"], move["target"], move["why"], move["who"]) for move in told["transitions"]][1:] == [
+        ("queued", "running", "claimed", "ann"),
+        ("running", "queued", "lease expired", "bob"),
+        ("queued", "running", "claimed", "bob"),
+    ]
+    assert [attempt["cause"] for attempt in told["attempts"]] == ["lease expired", None]
+
+
+@pytest.mark.parametrize("how", ["lease", "trainer"])
+def test_five_losses_in_a_row_quarantine_unless_an_epoch_was_recorded(engine: Engine, queue: Queue, how: str) -> None:
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    for loss in range(1, 9):
+        [claim] = queue.claim(ANN, 1, CODE)
+        if loss == 4:
+            queue.record_epoch([(claim, epoch(1))])
+        if how == "lease":
+            expire(engine)
+        else:
+            queue.release([claim], cause="lost-trainer")
+    assert queue.claim(ANN, 1, CODE) == []
+    job = row(engine, claim)
+    assert (job.state, job.retries) == ("quarantined", 0)
+    assert "5 workers in a row" in str(job.error)
+    assert queue.drained()
+    assert queue.retry([job.job_id]) == 1
+    assert len(queue.claim(ANN, 1, CODE)) == 1
+
+
+def test_a_crash_backs_off_alone_until_retries_are_spent(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=1, settings="  retries: 2\n"), code=CODE)
+    patient = Queue(engine, backoff=1000.0)
+    [claim] = queue.claim(ANN, 1, CODE)
+    assert patient.fail(claim, "Traceback\n  line\nValueError: boom\n", cause="crash")
+    pause = sql(
+        engine, "SELECT not_before - finished AS s FROM (SELECT not_before, (SELECT max(at) FROM transitions) AS finished FROM jobs) x"
+    )
+    assert 300 <= pause[0].s <= 901, "at most ten minutes, give or take a half"
+    assert patient.claim(ANN, 1, CODE) == []
+    assert not patient.drained()
+    sql(engine, "UPDATE jobs SET not_before = 0")
+    for retries in (1, 2):
+        [claim] = queue.claim(ANN, 1, CODE)
+        assert claim.alone
+        assert row(engine, claim).retries == retries
+        assert queue.fail(claim, "Traceback\nValueError: boom", cause="crash")
+    job = row(engine, claim)
+    assert (job.state, job.retries, job.attempts, job.error) == ("failed", 3, 3, "ValueError: boom")
+    assert [attempt["error"].splitlines()[0] for attempt in story(engine, job.job_key)["attempts"]] == ["Traceback"] * 3
+
+
+def test_a_bad_configuration_fails_at_once(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    [claim] = queue.claim(ANN, 1, CODE)
+    assert queue.fail(claim, "lr: too large", cause="config")
+    assert (row(engine, claim).state, row(engine, claim).retries) == ("failed", 0)
+    with pytest.raises(ValueError, match="crash"):
+        queue.fail(claim, "?", cause="mood")
+
+
+def test_finish_records_a_diverged_job_as_done(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=2), code=CODE)
+    one, two = queue.claim(ANN, 2, CODE)
+    assert queue.finish([(one, DONE), (two, Outcome(True, None, float("nan"), None, 1.0))]) == set()
+    assert (row(engine, one).diverged, row(engine, one).val_error, row(engine, one).test_error) == (False, 3.5, 4.5)
+    assert (row(engine, two).state, row(engine, two).diverged, row(engine, two).val_error) == ("done", True, None)
+    assert queue.finish([(one, DONE)]) == {one.job_id}, "exactly once"
+    assert queue.counts() == {state: 2 * (state == "done") for state in STATES}
+
+
+def test_cancel_retry_and_rerun_touch_only_what_they_may(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=3), code=CODE)
+    done, running = queue.claim(ANN, 2, CODE)
+    queue.record_epoch([(done, epoch(1, checkpoint="one"))])
+    queue.finish([(done, DONE)])
+    every = [1, 2, 3]
+    assert queue.retry(every) == 0
+    assert queue.cancel(every) == 2
+    assert queue.beat([running], progressed=True) == {running.job_id}
+    assert story(engine, running.job_key)["attempts"][-1]["cause"] == "cancel"
+    assert queue.drained()
+    assert queue.retry(every) == 2
+    assert queue.rerun(every) == 1
+    assert curve(engine, done.job_id) == []
+    [again] = queue.claim(ANN, 1, CODE)
+    assert (again.job_id, again.epoch, again.checkpoint, again.token) == (done.job_id, 0, None, 2)
+    assert queue.finish([(again, DONE)]) == set()
+    assert verify(engine, "s")["duplicates"] == 0
+
+
+def test_nothing_happens_for_nobody(queue: Queue) -> None:
+    assert queue.beat([], progressed=True) == queue.record_epoch([]) == queue.finish([]) == set()
+    queue.release([], cause="preempted")
+    assert queue.cancel([]) == 0
+    assert queue.peek() is None
+    assert queue.drained()
+
+
+def test_a_finish_that_waited_for_a_cancel_is_stale(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    [claim] = queue.claim(ANN, 1, CODE)
+    answers: list[set[int]] = []
+    late = Thread(target=lambda: answers.append(queue.finish([(claim, DONE)])))
+    with session(engine) as talk:
+        talk.tell("cancel", [{"ids": talk.among([claim.job_id])}])
+        late.start()
+        late.join(0.1)  # it meets the lock that this transaction holds until it ends
+        assert late.is_alive()
+    late.join()
+    assert answers == [{claim.job_id}]
+    assert row(engine, claim).state == "cancelled"
+
+
+@pytest.mark.parametrize("sentence", ["claim", "claim_of", "peek", "expired", "unfinished"])
+def test_what_workers_ask_all_day_never_reads_the_whole_table(sqlite: Engine, sentence: str) -> None:
+    asked = dict.fromkeys(("k", "lease", "stalled_after", "pack_key"), 1)
+    plan = [step.detail for step in sql(sqlite, f"EXPLAIN QUERY PLAN {sentences('sqlite')[sentence]}", **asked)]
+    reads = [step for step in plan if re.match(r"(SCAN|SEARCH) jobs", step)]
+    assert reads
+    assert all(re.search(r"USING INDEX jobs_(head|pack|lease)|PRIMARY KEY \(rowid=", step) for step in reads), plan
+    assert not any("TEMP B-TREE" in step for step in plan), plan
