@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -19,13 +20,20 @@ def bounds(examples: int, batch_size: int) -> list[tuple[int, int]]:
     edges = [*range(0, examples, batch_size), examples]
     if len(edges) > 2 and edges[-1] - edges[-2] == 1:
         del edges[-2]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
-def gather(split: Split, rows: Tensor | slice, scale: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def gather(split: Split, rows: Tensor, scale: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Examples as networks see them and their labels; `rows` (b,) or (K, b)."""
-    x = split.x[rows].to(dtype)
-    return (x if scale == 1 else x * scale), split.y[rows]
+    # index_select copies whole rows; indexing with a matrix of rows is ten times slower
+    x = split.x.index_select(0, rows.flatten()).view(*rows.shape, *split.x.shape[1:])
+    return seen(x, scale, dtype), split.y[rows]
+
+
+def seen(x: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
+    """Examples as networks see them."""
+    x = x.to(dtype)
+    return x if scale == 1 else x * scale
 
 
 class Feed:

@@ -94,7 +94,8 @@ def from_checkpoint(program: Program, member: Member, checkpoint: Checkpoint) ->
     """The lane that `to_checkpoint` took down; ConfigError when it is another trial's, DataError when parts are missing."""
     meta, tensors = checkpoint.meta, checkpoint.tensors
     if meta.get("digest") != digest(member):
-        raise ConfigError(f"the checkpoint of {meta.get('key')} seed {meta.get('seed')} was made with other hyper-parameters than {member.key}")
+        whose = f"{meta.get('key')} seed {meta.get('seed')}"
+        raise ConfigError(f"the checkpoint of {whose} was made with other hyper-parameters or seed than {member.key}")
     lane = Lane(member, {}, epoch=meta["epoch"], diverged=meta["diverged"])
     device = program.task.train.x.device
     try:
@@ -106,7 +107,7 @@ def from_checkpoint(program: Program, member: Member, checkpoint: Checkpoint) ->
             selected = _unnamed("best/", program.nets[CLASSIFIER], tensors, program.dtype, device)
             lane.best = Best(best["epoch"], best["val_error"], best["test_error"], *selected)
     except (KeyError, RuntimeError) as error:
-        raise DataError(f"the checkpoint of {member.key} at epoch {meta['epoch']} lacks or misshapes {error}") from error
+        raise DataError(f"the checkpoint of {member.key} at epoch {meta['epoch']} does not fit its networks: {error}") from error
     return lane
 
 

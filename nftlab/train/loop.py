@@ -17,9 +17,9 @@ from torch import Tensor
 
 from nftlab.data.task import Split
 from nftlab.methods.base import Pass, Plan
-from nftlab.train.feed import Feed, gather
+from nftlab.train.feed import Feed, seen
 from nftlab.train.lane import Lane
-from nftlab.train.net import NetState, stack, unstack
+from nftlab.train.net import Tensors, stack, unstack
 from nftlab.train.optim import Adam
 from nftlab.train.program import CLASSIFIER, Program, Trees
 
@@ -59,9 +59,14 @@ class Group:
         values = {name: _host(total) for name, total in self._totals.items()}
         return [{name: each[k] / n for name, each in values.items()} for k in range(len(self._lanes))]
 
-    def classifiers(self) -> list[NetState]:
-        """The classifier of each lane as it stands in this epoch."""
-        return unstack(self._states[CLASSIFIER])
+    def evaluate(self, rows: list[int], split: Split) -> list[tuple[float, float]]:
+        """`evaluate` of the classifiers of some of the lanes as they stand in this epoch."""
+        state = self._states[CLASSIFIER]
+        weights, buffers = state.weights, state.buffers
+        if len(rows) < len(self._lanes):
+            picked = rows if len(rows) > 1 else rows[0]
+            weights, buffers = weights[picked], {name: buffer[picked] for name, buffer in buffers.items()}
+        return evaluate(self._program, weights, buffers, split, self._heart)
 
     def commit(self) -> None:
         """Give the lanes their new numbers."""
@@ -86,7 +91,7 @@ class Group:
         for i, (x, y, masks) in enumerate(batches):
             names, step = steps[first.how[i]]
             loss, changed, means = step(_of(params, names), _of(buffers, names), x, y, masks, numbers[i])
-            optimiser.step(torch.autograd.grad(loss.sum(), leaves))
+            optimiser.step(torch.autograd.grad(loss.sum(), leaves, allow_unused=True, materialize_grads=True))
             buffers |= changed
             for name, mean in means.items():
                 totals[name] = totals[name].add_(mean, alpha=y.shape[-1]) if name in totals else mean * y.shape[-1]
@@ -130,17 +135,16 @@ class Group:
 
 
 @torch.no_grad()
-def evaluate(program: Program, states: list[NetState], split: Split, heart: Heart) -> list[tuple[float, float]]:
-    """(mean cross-entropy, error in percent) on a split of each classifier, in eval mode, on the data as they are."""
-    state = stack(states)
-    params = program.nets[CLASSIFIER].views(state.weights)
-    logits = torch.func.vmap(program.logits, in_dims=(0, 0, None)) if len(states) > 1 else program.logits
-    loss = torch.zeros(state.steps.shape, dtype=program.dtype, device=split.x.device)
+def evaluate(program: Program, weights: Tensor, buffers: Tensors, split: Split, heart: Heart) -> list[tuple[float, float]]:
+    """(mean cross-entropy, error in percent) on a split, in eval mode on the data as they are, of each classifier in (P,) or (K, P)."""
+    params = program.nets[CLASSIFIER].views(weights)
+    logits = torch.func.vmap(program.logits, in_dims=(0, 0, None)) if weights.dim() > 1 else program.logits
+    loss = torch.zeros(weights.shape[:-1], dtype=program.dtype, device=split.x.device)
     wrong = torch.zeros_like(loss, dtype=torch.int64)
     for start in range(0, len(split), EVAL_BATCH):
-        x, y = gather(split, slice(start, start + EVAL_BATCH), program.task.scale, program.dtype)
-        out = logits(params, state.buffers, x)
-        labels = y.expand(out.shape[:-1])
+        rows = slice(start, start + EVAL_BATCH)
+        out = logits(params, buffers, seen(split.x[rows], program.task.scale, program.dtype))
+        labels = split.y[rows].expand(out.shape[:-1])
         loss -= out.log_softmax(-1).gather(-1, labels.unsqueeze(-1)).sum((-2, -1))
         wrong += out.argmax(-1).ne(labels).sum(-1)
         heart.tick()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -63,9 +63,7 @@ class Net:
     def views(self, weights: Tensor) -> Tensors:
         """The parameters by name, as views of (P,) or (K, P) weights."""
         pieces = weights.split(self.sizes, -1)
-        return {
-            name: piece.view(*piece.shape[:-1], *shape) for (name, shape), piece in zip(self.shapes.items(), pieces, strict=True)
-        }
+        return {name: piece.view(*piece.shape[:-1], *shape) for (name, shape), piece in zip(self.shapes.items(), pieces, strict=True)}
 
     def flat(self, params: Mapping[str, Tensor]) -> Tensor:
         """The inverse of `views` for one lane."""
@@ -85,11 +83,9 @@ class BoundNet:
 
 def stack(states: list[NetState]) -> NetState:
     """Copies of the lanes' numbers with a leading axis; a single lane gets no axis."""
-    join = torch.stack if len(states) > 1 else lambda tensors: tensors[0].clone()
-    buffers = {name: join([s.buffers[name] for s in states]) for name in states[0].buffers}
-    return NetState(
-        join([s.weights for s in states]), buffers, join([s.m for s in states]), join([s.v for s in states]), join([s.steps for s in states])
-    )
+    buffers = {name: _copy([s.buffers[name] for s in states]) for name in states[0].buffers}
+    weights, m, v, steps = (_copy(tensors) for tensors in zip(*((s.weights, s.m, s.v, s.steps) for s in states), strict=True))
+    return NetState(weights, buffers, m, v, steps)
 
 
 def unstack(state: NetState) -> list[NetState]:
@@ -100,3 +96,7 @@ def unstack(state: NetState) -> list[NetState]:
         NetState(state.weights[k], {name: b[k] for name, b in state.buffers.items()}, state.m[k], state.v[k], state.steps[k])
         for k in range(len(state.weights))
     ]
+
+
+def _copy(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(tensors)) if len(tensors) > 1 else tensors[0].clone()

@@ -8,7 +8,7 @@ from torch import Tensor
 from nftlab.train.net import NetState
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # torch.optim.Adam's defaults
-_CHUNK = 1 << 18  # numbers per piece of an update on the CPU: what stays in its cache (8 × faster on 12 million weights)
+_CHUNK = 1 << 17  # numbers per piece of an update on the CPU: what stays in its cache (8 × faster on 12 million weights)
 
 
 class Adam:
@@ -28,16 +28,16 @@ class Adam:
         self._epsilon = (EPSILON * root).unsqueeze(-1).to(weights)
         self._decay = decay.unsqueeze(-1).to(weights)
         self._axis, self._count, self._steps = len(lanes), 0, state.steps
-        lane_count = max(1, lanes.numel())
-        self._chunk = weights.shape[-1] if weights.is_cuda else max(1, _CHUNK // lane_count)
+        self._chunk = max(1, _CHUNK // lanes.numel()) if weights.is_cpu else weights.shape[-1]
+        self._gradient = torch.empty_like(weights)
         self._parts = list(zip(*(t.split(self._chunk, -1) for t in (weights, state.m, state.v)), strict=True))
 
     @torch.no_grad()
     def step(self, grads: tuple[Tensor, ...]) -> None:
         """One step with the gradients of the parameters in the order of `Net.shapes`."""
         rate, epsilon, decay = self._rate[self._count], self._epsilon[self._count], self._decay
-        gradient = torch.cat([g.flatten(self._axis) for g in grads], -1)
-        for (w, m, v), g in zip(self._parts, gradient.split(self._chunk, -1), strict=True):
+        torch.cat([g.flatten(self._axis) for g in grads], -1, out=self._gradient)
+        for (w, m, v), g in zip(self._parts, self._gradient.split(self._chunk, -1), strict=True):
             g.addcmul_(w, decay)
             m.lerp_(g, 1 - BETA1)
             v.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)

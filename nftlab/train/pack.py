@@ -10,15 +10,14 @@ from dataclasses import dataclass
 
 import torch
 
-from nftlab.data.task import Split, Task
+from nftlab.data.task import Task
 from nftlab.errors import ConfigError
 from nftlab.hypers import static_of
 from nftlab.methods.base import Plan
 from nftlab.train import lane as lanes
 from nftlab.train.checkpoint import Checkpoint
 from nftlab.train.lane import Best, Lane, Member
-from nftlab.train.loop import Group, Heart, evaluate
-from nftlab.train.net import NetState
+from nftlab.train.loop import Group, Heart
 from nftlab.train.program import CLASSIFIER, build
 
 
@@ -84,8 +83,9 @@ class Pack:
     def summary(self, key: str) -> Summary:
         """The lane's selected epoch and errors."""
         lane = self._lane(key)
-        best = lane.best
-        return Summary(*((best.epoch, best.val_error, best.test_error) if best else (None, None, None)), lane.diverged)
+        if lane.best is None:
+            return Summary(None, None, None, lane.diverged)
+        return Summary(lane.best.epoch, lane.best.val_error, lane.best.test_error, lane.diverged)
 
     def train_epoch(self, progress: Callable[[], None] = lambda: None) -> list[EpochResult]:
         """One epoch of every live lane; `progress` is called about twice a second between batches.
@@ -113,16 +113,15 @@ class Pack:
         start = time.perf_counter()
         run = Group(self._program, group, plans, heart)
         means = run.train()
-        states = run.classifiers()
         values = [{**mean, **plan.values} for mean, plan in zip(means, plans, strict=True)]
-        for each, (loss, error) in zip(values, self._evaluate(states, self._program.task.valid, heart), strict=True):
+        for each, (loss, error) in zip(values, run.evaluate(list(range(len(group))), self._program.task.valid), strict=True):
             each |= {"val/loss": loss, "val/error": error}
         sane = [math.isfinite(each["train/loss"]) for each in values]
         improved = [
             ok and plan.eligible and (lane.best is None or each["val/error"] < lane.best.val_error)
             for ok, plan, lane, each in zip(sane, plans, group, values, strict=True)
         ]
-        self._test(states, values, improved, heart)
+        self._test(run, values, improved)
         run.commit()
         for lane, each, better, ok in zip(group, values, improved, sane, strict=True):
             lane.diverged = not ok
@@ -131,16 +130,13 @@ class Pack:
         seconds = (time.perf_counter() - start) / len(group)
         return [_result(lane, each, better, seconds) for lane, each, better in zip(group, values, improved, strict=True)]
 
-    def _test(self, states: list[NetState], values: list[dict[str, float]], improved: list[bool], heart: Heart) -> None:
+    def _test(self, run: Group, values: list[dict[str, float]], improved: list[bool]) -> None:
         """Add the test set's values: of every lane if its curve is asked for, else where validation improved."""
         curve = self._program.method.h.test_curve
         chosen = [k for k, better in enumerate(improved) if better or curve]
         if chosen:
-            for k, (loss, error) in zip(chosen, self._evaluate([states[k] for k in chosen], self._program.task.test, heart), strict=True):
+            for k, (loss, error) in zip(chosen, run.evaluate(chosen, self._program.task.test), strict=True):
                 values[k] |= {"test/loss": loss, "test/error": error}
-
-    def _evaluate(self, states: list[NetState], split: Split, heart: Heart) -> list[tuple[float, float]]:
-        return evaluate(self._program, states, split, heart)
 
     def _lane(self, key: str) -> Lane:
         if key not in self._lanes:
@@ -176,9 +172,11 @@ def _result(lane: Lane, values: dict[str, float], better: bool, seconds: float) 
 
 @contextlib.contextmanager
 def _determinism(wanted: bool) -> Iterator[None]:
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(wanted or before)
+    if not wanted or torch.are_deterministic_algorithms_enabled():  # torch's switch imports its compiler: seconds
+        yield
+        return
+    torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(False)

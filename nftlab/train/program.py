@@ -14,7 +14,7 @@ from nftlab.data.task import Task
 from nftlab.errors import ConfigError
 from nftlab.hypers import Hypers
 from nftlab.methods import METHODS, Method
-from nftlab.methods.base import Nets, Numbers, cross_entropy
+from nftlab.methods.base import Numbers, cross_entropy
 from nftlab.train.feed import bounds
 from nftlab.train.net import BoundNet, Net, Tensors
 from nftlab.train.networks import NETWORKS
@@ -46,6 +46,7 @@ class Program:
             if how:
                 with torch.no_grad():  # what is shown is data
                     x, y = self.method.present(nets, x, y, how, numbers)
+                masks = tuple(mask[: len(x)] for mask in masks)  # a method may show fewer examples
             logits = nets[CLASSIFIER](x, masks, train=True)
             loss = cross_entropy(logits, y)
             wrong = logits.detach().argmax(-1).ne(y).to(loss.dtype).mean()
@@ -93,6 +94,3 @@ def _second(kind: str, task: Task, labels: int, h: Any) -> Net:
 
 def _buffers(nets: dict[str, BoundNet]) -> Trees:
     return {name: net.buffers for name, net in nets.items()}
-
-
-__all__ = ["CLASSIFIER", "DTYPES", "Nets", "Program", "Step", "Tensors", "Trees", "build"]

@@ -1,0 +1,128 @@
+"""The equality contract, for every method and network: a lane's numbers do not depend on the company it trains in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from nftlab.methods import METHODS
+from nftlab.train import Checkpoint, Pack, checkpoint
+from nftlab.train.networks import NETWORKS
+from tests.train import tiny
+
+METHOD_VARIANTS = [(name, variant) for name in METHODS for variant in tiny.VARIANTS.get(name, [{}])]
+EVERY_METHOD = pytest.mark.parametrize(
+    ("algorithm", "variant"),
+    METHOD_VARIANTS,
+    ids=[f"{name}-{variant['mode']}" if "mode" in variant else name for name, variant in METHOD_VARIANTS],
+)
+pytestmark = pytest.mark.usefixtures("narrow")
+
+
+@EVERY_METHOD
+@pytest.mark.parametrize("network", NETWORKS)
+def test_alone_equals_stacked(algorithm: str, variant: dict[str, Any], network: str) -> None:
+    data, lanes = tiny.task(n=33), tiny.members(8, algorithm, network=network, **variant)  # the last batch has nine examples
+    packs = [tiny.trained(data, lanes[:k]) for k in (3, 8)]
+    for lane in lanes[:3]:
+        alone = tiny.trained(data, [lane]).checkpoint(lane.key)
+        for pack in packs:
+            for name in tiny.names(alone):
+                assert tiny.distance(tiny.network(pack.checkpoint(lane.key), name), tiny.network(alone, name)) <= 1e-9
+
+
+@EVERY_METHOD
+@pytest.mark.parametrize("network", NETWORKS)
+def test_one_step_gradients_agree_in_single_precision(algorithm: str, variant: dict[str, Any], network: str) -> None:
+    data, lanes = tiny.task(n=8), tiny.members(3, algorithm, network=network, precision="fp32", **variant)
+    pack = tiny.trained(data, lanes, epochs=1)  # of a single step: Adam's first average is a tenth of the gradient
+    for lane in lanes:
+        alone, stacked = tiny.trained(data, [lane], epochs=1).checkpoint(lane.key), pack.checkpoint(lane.key)
+        for name in tiny.names(alone):
+            if alone.tensors[f"{name}/adam/steps"]:
+                assert tiny.distance(stacked.tensors[f"{name}/adam/m"], alone.tensors[f"{name}/adam/m"]) <= 1e-5
+
+
+@EVERY_METHOD
+def test_resumed_from_disk_equals_uninterrupted_to_the_bit(algorithm: str, variant: dict[str, Any], tmp_path: Any) -> None:
+    data, lanes = tiny.task(), tiny.members(3, algorithm, network="cnn-a", precision="fp32", **variant)
+    through = tiny.trained(data, lanes, epochs=4)
+    stopped, resumed = tiny.trained(data, lanes, epochs=2), Pack(data, lanes)
+    for lane in lanes:
+        path, sha = checkpoint.save(tmp_path / lane.key, stopped.checkpoint(lane.key))
+        resumed.restore(lane.key, checkpoint.load(path, sha))
+    resumed.train_epoch()
+    resumed.train_epoch()
+    assert resumed.live == []
+    for lane in lanes:
+        assert tiny.same(resumed.checkpoint(lane.key), through.checkpoint(lane.key))
+        assert resumed.summary(lane.key) == through.summary(lane.key)
+
+
+@EVERY_METHOD
+def test_lanes_at_different_epochs_train_together(algorithm: str, variant: dict[str, Any]) -> None:
+    data, lanes = tiny.task(), tiny.members(3, algorithm, **variant)
+    ahead = tiny.trained(data, lanes[:1], epochs=2).checkpoint("lane-0")
+    pack = Pack(data, lanes)
+    pack.restore("lane-0", ahead)
+    first = pack.train_epoch()
+    assert [result.epoch for result in first] == [3, 1, 1]
+    pack.train_epoch()
+    assert pack.live == ["lane-1", "lane-2"]
+    pack.train_epoch()
+    for lane, epochs in zip(lanes, (4, 3, 3), strict=True):
+        alone = tiny.trained(data, [lane], epochs=epochs).checkpoint(lane.key)
+        for name in tiny.names(alone):
+            assert tiny.distance(tiny.network(pack.checkpoint(lane.key), name), tiny.network(alone, name)) <= 1e-9
+
+
+@EVERY_METHOD
+def test_state_keys_are_stable(algorithm: str, variant: dict[str, Any]) -> None:
+    pack = Pack(tiny.task(), tiny.members(2, algorithm, **variant))
+    before = pack.checkpoint("lane-1").tensors.keys()
+    pack.train_epoch()
+    after = pack.checkpoint("lane-1").tensors.keys()
+    assert {key for key in after if not key.startswith("best/")} == set(before)
+
+
+def test_a_diverged_lane_leaves_its_neighbours_alone() -> None:
+    data, sane = tiny.task(), tiny.members(3, network="fc-b")
+    mad = [sane[0], tiny.members(2, network="fc-b", lr=1e300)[1], sane[2]]
+    beside, among = Pack(data, mad), Pack(data, sane)
+    results = [beside.train_epoch(), among.train_epoch()]
+    assert [result.diverged for result in results[0]] == [False, True, False]
+    assert results[0][1].finished
+    assert "train/loss" not in results[0][1].values
+    assert beside.summary("lane-1").best_epoch is None
+    for i in (0, 2):
+        assert tiny.same(beside.checkpoint(sane[i].key), among.checkpoint(sane[i].key))
+        assert results[0][i].values == results[1][i].values
+    assert beside.live == ["lane-0", "lane-2"]
+    assert [result.key for result in beside.train_epoch()] == ["lane-0", "lane-2"]
+
+
+def test_a_failing_epoch_leaves_the_lanes_as_they_were() -> None:
+    pack = tiny.trained(tiny.task(), tiny.members(1), epochs=1)
+    before = pack.checkpoint("lane-0")
+    pack._program.task.valid.y.fill_(11)  # a label that no logit stands for
+    with pytest.raises((RuntimeError, IndexError)):
+        pack.train_epoch()
+    assert tiny.same(pack.checkpoint("lane-0"), before)
+
+
+def test_training_does_not_touch_the_global_generator() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    tiny.trained(tiny.task(), tiny.members(2, "nft", network="cnn-a", n_f=2), epochs=1)
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_checkpoints_are_copies() -> None:
+    pack = tiny.trained(tiny.task(), tiny.members(1), epochs=1)
+    taken = pack.checkpoint("lane-0")
+    kept = Checkpoint({key: t.clone() for key, t in taken.tensors.items()}, dict(taken.meta))
+    pack.train_epoch()
+    assert tiny.same(taken, kept)

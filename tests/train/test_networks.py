@@ -1,0 +1,103 @@
+"""Parameter counts of the published networks, and what networks refuse."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from nftlab.errors import ConfigError
+from nftlab.train.net import Net
+from nftlab.train.networks import NETWORKS
+from nftlab.train.simplifiers import SIMPLIFIERS
+
+GREY, COLOUR = (1, 28, 28), (3, 32, 32)
+
+
+def count(net: nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("network", "shape", "classes", "parameters"),
+    [
+        ("fc-a", GREY, 10, 7_960),
+        ("fc-a", GREY, 2, 7_872),
+        ("fc-a", COLOUR, 10, 30_840),
+        ("fc-a", (20002,), 2, 200_052),
+        ("fc-a", (768,), 2, 7_712),
+        ("fc-b", GREY, 10, 11_987_510),
+        ("fc-b", GREY, 2, 11_983_502),
+        ("fc-b", COLOUR, 10, 17_707_510),
+        ("fc-b", (20002,), 2, 60_028_502),
+        ("fc-b", (768,), 2, 11_943_502),
+        ("cnn-a", GREY, 10, 1_199_882),
+        ("cnn-a", GREY, 2, 1_198_850),
+        ("cnn-a", COLOUR, 10, 1_626_442),
+        ("cnn-b", GREY, 10, 734_298),
+        ("cnn-b", GREY, 2, 733_266),
+        ("cnn-b", COLOUR, 10, 1_063_002),
+    ],
+)
+def test_parameters_of_classifiers(network: str, shape: tuple[int, ...], classes: int, parameters: int) -> None:
+    with torch.device("meta"):
+        assert count(NETWORKS[network](shape, classes)) == parameters
+
+
+@pytest.mark.parametrize(
+    ("nu", "n_f", "counts"),
+    [
+        (1, 64, (186_435, 192_195, 188_745, 194_505)),
+        (1, 96, (417_891, 426_531, 421_353, 429_993)),
+        (1, 128, (741_507, 753_027, 746_121, 757_641)),
+        (2, 64, (999_171, 1_004_931, 1_001_481, 1_007_241)),
+        (2, 96, (2_245_251, 2_253_891, 2_248_713, 2_257_353)),
+        (2, 128, (3_988_995, 4_000_515, 3_993_609, 4_005_129)),
+    ],
+)
+def test_parameters_of_unets(nu: int, n_f: int, counts: tuple[int, ...]) -> None:
+    kinds = [(GREY, False), (GREY, True), (COLOUR, False), (COLOUR, True)]
+    for (shape, conditioned), parameters in zip(kinds, counts, strict=True):
+        h = SimpleNamespace(n_f=n_f, nu=nu, label_conditioning=conditioned, aux_output="bn_relu")
+        with torch.device("meta"):
+            net = SIMPLIFIERS["unet"](shape, 10, h)
+            h.aux_output = "linear"
+            linear = SIMPLIFIERS["unet"](shape, 10, h)
+        assert count(net) == parameters
+        assert count(linear) == parameters - 2 * shape[0]
+
+
+@pytest.mark.parametrize(
+    ("features", "conditioned", "parameters"),
+    [(20002, False, 10_261_282), (20002, True, 10_263_842), (768, False, 394_240), (768, True, 396_800)],
+)
+def test_parameters_of_the_flat_simplifier(features: int, conditioned: bool, parameters: int) -> None:
+    with torch.device("meta"):
+        assert count(SIMPLIFIERS["fc"]((features,), 10, SimpleNamespace(label_conditioning=conditioned))) == parameters
+
+
+@pytest.mark.parametrize(("network", "shape"), [("cnn-a", (784,)), ("cnn-b", (1, 8, 8)), ("cnn-a", (1, 5, 9))])
+def test_networks_refuse_examples_that_they_cannot_take(network: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match="use fc-a or fc-b"):
+        NETWORKS[network](shape, 10)
+
+
+def test_a_bias_before_batch_norm_has_no_gradient_and_the_same_output() -> None:
+    net = NETWORKS["fc-b"]((6,), 3)
+    net(torch.rand(5, 6)).sum().backward()
+    first, plain = net.hidden[0], nn.Linear(6, 2500)
+    plain.load_state_dict(first.state_dict())
+    assert first.bias.grad is None
+    assert torch.equal(first(torch.ones(2, 6)), plain(torch.ones(2, 6)))
+
+
+def test_a_network_is_a_pure_function_of_its_arguments() -> None:
+    net = Net(lambda: NETWORKS["fc-b"]((6,), 3))
+    state = net.initial(0, "weights", torch.float64, torch.device("cpu"))
+    before = {name: buffer.clone() for name, buffer in state.buffers.items()}
+    _, changed = net(net.views(state.weights), state.buffers, torch.rand(5, 6).double(), train=True)
+    assert all(torch.equal(state.buffers[name], buffer) for name, buffer in before.items())
+    assert not any(torch.equal(changed[name], buffer) for name, buffer in before.items())
+    assert torch.equal(net.flat(net.views(state.weights)), state.weights)

@@ -1,0 +1,86 @@
+"""Tasks, hyper-parameters and packs small enough to train in a test."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nftlab.data.task import Split, Task
+from nftlab.hypers import Hypers, build
+from nftlab.train import Checkpoint, Member, Pack
+
+# Every method in every mode that the contracts are tested in; methods not named here are tested with their defaults.
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "nft": [
+        {"mode": "code", "n_f": 2, "nu": 2, "label_conditioning": True, "clf_in_simp": "train"},
+        {"mode": "paper", "n_f": 2, "nu": 1, "iterations_simp": 2},
+    ]
+}
+
+
+def task(shape: tuple[int, ...] = (1, 12, 12), n: int = 40, classes: int = 10, seed: int = 0) -> Task:
+    """`n` training examples of bytes whose brightness tells the class, 24 each to validate and test."""
+    source = torch.Generator().manual_seed(seed)
+
+    def split(count: int) -> Split:
+        y = torch.randint(0, classes, (count,), generator=source)
+        noise = torch.randint(0, 128, (count, *shape), generator=source)
+        x = noise + (y * 127 // max(1, classes - 1)).view(-1, *[1] * len(shape))
+        return Split(x.to(torch.uint8), y)
+
+    return Task("mnist", shape, classes, split(n), split(24), split(24), 1 / 255, "made for tests", "0" * 64)
+
+
+def hypers(algorithm: str = "ct", **fields: Any) -> Hypers:
+    """Four epochs of small batches in double precision."""
+    defaults = {"algorithm": algorithm, "dataset": "mnist", "epochs": 4, "batch_size": 8, "precision": "fp64", "lr": 1e-3}
+    return build({**defaults, **fields})
+
+
+def members(k: int, algorithm: str = "ct", **fields: Any) -> list[Member]:
+    """k lanes that differ in seed and in everything that may differ."""
+    own = {"eta_max": (1000.0, 10.0, 0.0), "ratio_simp": (0.75, 0.5, 0.9), "lr_simp": (1e-4, 1e-3, 5e-4)} if algorithm == "nft" else {}
+    lanes = []
+    for i in range(k):
+        mine = {name: values[i % 3] for name, values in own.items()} | {"lr": (1e-3, 1e-4, 3e-3)[i % 3]} | fields
+        lanes.append(Member(f"lane-{i}", i, hypers(algorithm, **mine)))
+    return lanes
+
+
+def trained(data: Task, lanes: list[Member], epochs: int = 3) -> Pack:
+    """A pack of these lanes after some epochs."""
+    pack = Pack(data, lanes)
+    for _ in range(epochs):
+        pack.train_epoch()
+    return pack
+
+
+def network(checkpoint: Checkpoint, name: str = "classifier") -> Tensor:
+    """A network's parameters and running statistics as one vector."""
+    wanted = (f"{name}/weights/", f"{name}/buffers/")
+    parts = [t.flatten() for key, t in checkpoint.tensors.items() if key.startswith(wanted)]
+    return torch.cat(parts) if parts else torch.zeros(0)
+
+
+def names(checkpoint: Checkpoint) -> list[str]:
+    """The networks in a checkpoint."""
+    return sorted({key.split("/")[0] for key in checkpoint.tensors} - {"best"})
+
+
+def distance(one: Tensor, other: Tensor) -> float:
+    """‖one − other‖ / ‖other‖."""
+    return float((one - other).norm() / other.norm())
+
+
+def same(one: Checkpoint, other: Checkpoint) -> bool:
+    """Equal to the bit, in every tensor and all meta data."""
+    equal = one.tensors.keys() == other.tensors.keys() and all(torch.equal(t, other.tensors[key]) for key, t in one.tensors.items())
+    return equal and one.meta == other.meta
+
+
+def features(data: Task) -> int:
+    """Numbers per example."""
+    return prod(data.shape)
