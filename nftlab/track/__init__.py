@@ -1,0 +1,46 @@
+"""Trackers: where curves are mirrored. The epoch rows of the job table are the truth, a tracker is a copy of them.
+
+A tracker is one file and one line in `TRACKERS`. Nothing is imported before the first job is tracked.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from nftlab.errors import UsageError
+from nftlab.hypers import nearest
+from nftlab.track.job import Say, TrackedJob, Tracker
+from nftlab.track.mirror import Mirror
+
+
+def _none(job: TrackedJob, runs: Path, say: Say) -> Tracker:
+    from nftlab.track.none import NoTracker
+
+    return NoTracker()
+
+
+def _wandb(job: TrackedJob, runs: Path, say: Say) -> Tracker:
+    from nftlab.track.wandb import open_wandb
+
+    return open_wandb(job, runs, say)
+
+
+TRACKERS: Mapping[str, Callable[[TrackedJob, Path, Say], Tracker]] = {"none": _none, "wandb": _wandb}
+
+
+def open_tracker(kind: str, job: TrackedJob, runs: Path, say: Say) -> Tracker:
+    """The tracker `kind` ("none" or "wandb") for one job, with its files under `runs`; raises UsageError for another kind."""
+    if kind not in TRACKERS:
+        raise UsageError(f"tracker {kind!r} is not one of {', '.join(TRACKERS)}{nearest(kind, TRACKERS)}")
+    return TRACKERS[kind](job, runs, say)
+
+
+def close_trackers(kind: str) -> None:
+    """After the last tracker of a process: returns when their files are whole on disk."""
+    if kind == "wandb" and "wandb" in sys.modules:
+        sys.modules["wandb"].teardown()
+
+
+__all__ = ["TRACKERS", "Mirror", "Say", "TrackedJob", "Tracker", "close_trackers", "open_tracker"]

@@ -1,0 +1,167 @@
+"""Weights & Biases: one run per job, whatever the number of attempts, with or without internet."""
+
+from __future__ import annotations
+
+import netrc
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from nftlab.track.job import Say, TrackedJob, Tracker
+from nftlab.track.none import NoTracker
+
+if TYPE_CHECKING:
+    import wandb
+
+HOSTS = ("api.wandb.ai", "forge.coreweave.com")  # where keys of the hosted service are kept in .netrc
+HANDED_BACK = 75
+_TAG = 64  # characters W&B allows
+_COMPLETE = "nftlab-epoch"  # in the folder of a run that was closed: its last epoch
+
+# Quiet, and only what a mirror of the job table needs; those that an older wandb does not know are left out.
+_SETTINGS: dict[str, Any] = {
+    "silent": True,
+    "console": "off",
+    "disable_code": True,
+    "disable_git": True,  # the sha of the launch is in the config
+    "init_timeout": 30.0,
+    "finish_timeout": 20.0,  # a slow upload must not keep a worker; what is left can be synced
+    "x_transaction_log_flush_interval": 2.0,  # what a kill -9 of the worker can cost
+}
+
+
+class WandbTracker:
+    """One W&B run: epochs as steps, each logged once whatever happened to earlier attempts.
+
+    `logged` is the last epoch that their files hold; what the job table has beyond it is logged again.
+    """
+
+    open = 0  # runs of this process
+    unreachable = False  # the server, when last asked: later runs do not wait for it
+
+    def __init__(self, run: wandb.Run, job: TrackedJob, logged: int) -> None:
+        self._run, self._logged = run, logged
+        WandbTracker.open += 1
+        run.define_metric("epoch")
+        run.define_metric("*", step_metric="epoch")
+        for epoch, values in job.history:
+            self.log(epoch, values)
+
+    def log(self, epoch: int, values: Mapping[str, float]) -> None:
+        """One point of every curve at `epoch`; steps only grow."""
+        if epoch > self._logged:
+            self._run.log({"epoch": epoch, **values}, step=epoch)
+            self._logged = epoch
+
+    def close(self, summary: Mapping[str, Any] | None, exit_code: int) -> None:
+        """Ends the run, or marks it as preempted when the job was handed back: the next attempt resumes it."""
+        WandbTracker.open -= 1
+        if summary is not None:
+            self._run.summary.update(dict(summary))
+        if exit_code == HANDED_BACK:
+            self._run.mark_preempting()
+        self._run.finish(exit_code=exit_code)
+        (Path(self._run.dir).parent / _COMPLETE).write_text(str(self._logged))
+
+
+def open_wandb(job: TrackedJob, runs: Path, say: Say) -> Tracker:
+    """The W&B run of a job, resumed if it exists.
+
+    Mode: WANDB_MODE, else online if an API key is configured (WANDB_API_KEY or .netrc), else offline, which is
+    said; offline too, for the rest of the process, when the server does not answer. Files go to `runs`/wandb unless WANDB_DIR is set.
+    """
+    mode = os.environ.get("WANDB_MODE") or ("online" if has_key() else "offline")
+    if mode == "disabled":
+        return NoTracker()
+    import wandb
+
+    _silence(wandb)
+    folder = Path(_env("DIR", str(runs)))
+    folder.mkdir(parents=True, exist_ok=True)
+    logged = _logged_before(job.key, folder / "wandb")
+    if mode == "online" and not WandbTracker.unreachable:
+        try:
+            return WandbTracker(_init(job, folder, mode), job, logged)
+        except wandb.errors.CommError:
+            WandbTracker.unreachable = True
+            if WandbTracker.open:  # else their runs would end with the service
+                raise
+            wandb.teardown()  # the service still holds the run's id
+    why = "the server does not answer, " if mode == "online" else ""
+    say(f"W&B: {why}offline, sync later with `wandb sync {folder}/wandb/offline-run-*`")
+    return WandbTracker(_init(job, folder, "offline" if mode == "online" else mode), job, logged)
+
+
+def has_key() -> bool:
+    """Whether an API key is configured for the W&B server in use; reads the environment and .netrc, no network."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    base = os.environ.get("WANDB_BASE_URL")
+    hosts = [urlsplit(base).netloc] if base else HOSTS
+    for path in (os.environ.get("NETRC"), "~/.netrc", "~/_netrc"):
+        try:
+            keys = netrc.netrc(os.path.expanduser(path)) if path else None
+        except (OSError, netrc.NetrcParseError):
+            continue
+        if keys is not None and any(keys.authenticators(host) for host in hosts):
+            return True
+    return False
+
+
+def _logged_before(key: str, folder: Path) -> int:
+    """The last epoch in the files of a job's earlier attempts; files that a kill cut short go, the job table has what they had."""
+    last = 0
+    for run in folder.glob(f"*run-*-{key}*"):
+        try:
+            last = max(last, int((run / _COMPLETE).read_text()))
+        except (OSError, ValueError):
+            if run.name.startswith("offline") and not any(run.glob("*.synced")):
+                shutil.rmtree(run, ignore_errors=True)
+    return last
+
+
+def _init(job: TrackedJob, folder: Path, mode: str) -> wandb.Run:
+    import wandb
+
+    known = wandb.Settings.model_fields
+    settings = wandb.Settings(**{name: value for name, value in _SETTINGS.items() if name in known})
+    return wandb.init(
+        id=job.key,
+        resume="allow",
+        reinit="create_new",
+        mode=mode,  # type: ignore[arg-type]
+        dir=folder,
+        project=_env("PROJECT", "nftlab"),
+        name=_env("NAME", job.name),
+        group=_env("RUN_GROUP", job.trial_key),
+        job_type=_env("JOB_TYPE", str(job.config.get("algorithm", ""))),
+        tags=_tags(job),
+        config={
+            **job.config,
+            "seed": job.seed,
+            "nftlab/sweep": job.sweep,
+            "nftlab/job": job.key,
+            "nftlab/trial": job.trial_key,
+            "nftlab/sha": job.sha,
+        },
+        settings=settings,
+    )
+
+
+def _env(name: str, otherwise: str) -> str:
+    """What the user's environment says. Read here because wandb reads it only once per process."""
+    return os.environ.get(f"WANDB_{name}") or otherwise
+
+
+def _tags(job: TrackedJob) -> list[str]:
+    mine = [job.sweep, *(str(job.config[name]) for name in ("algorithm", "network", "dataset") if name in job.config), f"seed-{job.seed}"]
+    yours = [tag.strip() for tag in os.environ.get("WANDB_TAGS", "").split(",")]
+    return list(dict.fromkeys(tag[:_TAG] for tag in [*mine, *yours] if tag))
+
+
+def _silence(wandb: Any) -> None:
+    """Settings of one run do not reach what W&B prints while it starts."""
+    wandb.setup(wandb.Settings(silent=True))

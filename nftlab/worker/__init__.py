@@ -1,0 +1,7 @@
+"""Workers: claim jobs, train them, record them."""
+
+from nftlab.worker.options import WorkerOptions
+from nftlab.worker.pack_run import SickNodeError
+from nftlab.worker.worker import run_worker
+
+__all__ = ["SickNodeError", "WorkerOptions", "run_worker"]

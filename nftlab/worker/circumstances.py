@@ -1,0 +1,35 @@
+"""What an attempt records about where and with what it ran, so that a number can be explained years later."""
+
+from __future__ import annotations
+
+import platform
+import re
+import socket
+import sys
+from typing import Any
+
+import nftlab
+from nftlab.worker.messages import Ready
+
+_PASSWORD = re.compile(r"(://[^:@/\s]*):[^@\s]*@")
+_SECRET = re.compile(r"(?i)((?:key|token|password|secret)=)\S+")
+
+
+def here(code: dict[str, Any], ready: Ready) -> dict[str, Any]:
+    """The circumstances of this process: `code` (commit, uncommitted changes), versions, device, threads, host and command line."""
+    return {
+        **code,
+        "nftlab": nftlab.__version__,
+        "python": platform.python_version(),
+        "torch": ready.torch,
+        "device": ready.device,
+        "device_name": ready.device_name,
+        "threads": ready.threads,
+        "host": socket.gethostname(),
+        "argv": [without_secrets(word) for word in sys.argv],
+    }
+
+
+def without_secrets(word: str) -> str:
+    """A word of a command line, passwords in URLs and values of key=…, token=… masked."""
+    return _SECRET.sub(r"\1***", _PASSWORD.sub(r"\1:***@", word))

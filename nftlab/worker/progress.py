@@ -1,0 +1,84 @@
+"""What a worker shows: a bar on a terminal, a few plain lines in a pipe. All of it on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nftlab.store import Claim, EpochRow, Outcome
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+class Display:
+    """The worker's voice. `counts` are jobs by state, asked for at each pack."""
+
+    def __init__(self) -> None:
+        self._bar = _bar() if sys.stderr.isatty() else None
+        self._task: Any = None
+        self._left = 0
+
+    def say(self, line: str) -> None:
+        """One line that stays."""
+        if self._bar is None:
+            print(line, file=sys.stderr, flush=True)
+        else:
+            self._bar.console.print(line)
+
+    def pack(self, claims: Sequence[Claim], counts: dict[str, int]) -> None:
+        """A pack begins."""
+        self._left = counts["queued"] + counts["running"]
+        first = claims[0]
+        what = " ".join(str(first.config[field]) for field in ("algorithm", "network", "dataset"))
+        what += f" × {len(claims)}" if len(claims) > 1 else f" seed {first.seed}"
+        if self._bar is None:
+            self.say(f"training {what} ({self._left} jobs left)")
+            return
+        done = min(claim.epoch for claim in claims)
+        self._task = self._bar.add_task(what, total=first.config["epochs"], completed=done, error="", left=self._left)
+        self._bar.start()
+
+    def epoch(self, rows: Sequence[tuple[Claim, EpochRow]]) -> None:
+        """An epoch of the pack is recorded."""
+        if self._bar is None or self._task is None or not rows:
+            return
+        errors = [row.values["val/error"] for _, row in rows if "val/error" in row.values]
+        best = f"val {min(errors):.2f} %" if errors else ""
+        self._bar.update(self._task, completed=min(row.epoch for _, row in rows), error=best, left=self._left)
+
+    def done(self, claim: Claim, end: Outcome) -> None:
+        """A job is finished."""
+        self._left -= 1
+        error = "diverged" if end.diverged else f"val {_percent(end.val_error)}, test {_percent(end.test_error)}"
+        self.say(f"done {claim.job_key} {claim.sweep} seed {claim.seed}: {error} (best epoch {end.best_epoch}, {end.seconds:.1f} s)")
+
+    def failed(self, claim: Claim, error: str) -> None:
+        """An attempt failed."""
+        self.say(f"failed {claim.job_key} {claim.sweep} seed {claim.seed}: {error}")
+
+    def end(self) -> None:
+        """The pack is over: its bar goes."""
+        if self._bar is not None and self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None
+
+    def close(self) -> None:
+        """Gives the terminal back."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} %"
+
+
+def _bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("epoch"), MofNCompleteColumn(), TextColumn("{task.fields[error]}"))
+    rest = (TextColumn("{task.fields[left]} jobs left, pack"), TimeRemainingColumn())
+    console = Console(stderr=True, highlight=False, markup=False)
+    return Progress(*columns, *rest, console=console, transient=True)

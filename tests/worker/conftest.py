@@ -1,0 +1,114 @@
+"""A lab in a temporary folder: a real job table, real sweeps, real workers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from nftlab.spec import load_text
+from nftlab.store import JobRow, Queue, curve, jobs, launch, open_db, story
+from nftlab.worker import WorkerOptions, run_worker
+
+_SCRIPT = "import sys; from pathlib import Path; from nftlab.worker import *; sys.exit(run_worker(WorkerOptions({arguments})))"
+
+
+class Lab:
+    """One job table and one runs folder; `sweep` fills the first, `work` and `start` bring workers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = f"sqlite:///{folder / 'lab.sqlite'}"
+        self.runs = folder / "runs"
+        engine = open_db(self.url, create=True)
+        assert engine is not None
+        self.engine: Engine = engine
+        self.queue = Queue(engine)
+        self.started: list[subprocess.Popen[str]] = []
+
+    def sweep(self, name: str = "small", *, seeds: int = 1, retries: int = 3, **parameters: Any) -> None:
+        """Launches a grid over digits, FC-A, CT; a list is a dimension."""
+        fields = {"dataset": "digits", "network": "fc-a", "algorithm": "ct", "epochs": 3, "lr": 0.001, **parameters}
+        lines = [
+            f"  {key}: {{values: {value}}}" if isinstance(value, list) else f"  {key}: {{value: {value}}}" for key, value in fields.items()
+        ]
+        head = [f"name: {name}", "method: grid", "metric: {name: val/error, goal: minimize}", "parameters:"]
+        text = "\n".join([*head, *lines, "nftlab:", f"  seeds: {seeds}", f"  retries: {retries}", ""])
+        launch(self.engine, load_text(text), code={"git_sha": None, "dirty": None})
+
+    def options(self, **given: Any) -> WorkerOptions:
+        """A worker of this lab that leaves when drained and tracks nothing, unless told otherwise."""
+        return WorkerOptions(**{"db": self.url, "runs": self.runs, "drain": True, "track": "none", "device": "cpu", **given})
+
+    def work(self, **given: Any) -> int:
+        """Runs a worker to its end in this process."""
+        return run_worker(self.options(**given))
+
+    def start(self, **given: Any) -> subprocess.Popen[str]:
+        """Starts a worker of its own, killed at the end of the test if need be."""
+        options = self.options(**given)
+        arguments = ", ".join(f"{name}={getattr(options, name)!r}" for name in WorkerOptions.__dataclass_fields__).replace(
+            "PosixPath", "Path"
+        )
+        command = [sys.executable, "-c", _SCRIPT.format(arguments=arguments)]
+        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.started.append(worker)
+        return worker
+
+    def jobs(self, **selectors: Any) -> list[JobRow]:
+        """The jobs, in launch order."""
+        return jobs(self.engine, **selectors)
+
+    def curves(self) -> list[list[dict[str, Any]]]:
+        """Every job's curve without its times."""
+        found = [curve(self.engine, job.job_id) for job in self.jobs()]
+        return [[{name: value for name, value in row.items() if name != "seconds"} for row in rows] for rows in found]
+
+    def causes(self, job: JobRow) -> list[str | None]:
+        """How the job's attempts ended, oldest first."""
+        return [attempt["cause"] for attempt in story(self.engine, job.job_key)["attempts"]]
+
+    def until(self, condition: Callable[[], object], seconds: float = 120) -> None:
+        """Waits for a condition on the lab."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.01)
+
+
+def trainer_of(worker: int) -> int | None:
+    """The process id of a worker's trainer, None when it has none."""
+    for child in Path(f"/proc/{worker}/task/{worker}/children").read_text().split():
+        try:
+            words = Path(f"/proc/{child}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"spawn_main" in words:
+            return int(child)
+    return None
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that is dead and not yet waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])))
+    found = Lab(tmp_path)
+    yield found
+    for worker in found.started:
+        worker.kill()
+        worker.communicate()
+    found.engine.dispose()

@@ -1,0 +1,139 @@
+"""What goes wrong is told apart: the machine, the pack, one job, or only its numbers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from nftlab.data import load
+from nftlab.errors import ConfigError
+from nftlab.hypers import build
+from nftlab.train import Member, Pack
+from nftlab.train.checkpoint import save
+from nftlab.worker import SickNodeError
+from tests.worker.conftest import Lab, trainer_of
+from tests.worker.test_kills import recorded
+
+
+def change(lab: Lab, sql: str, **values: object) -> None:
+    with lab.engine.begin() as connection:
+        connection.execute(text(sql), values)
+
+
+def poison(lab: Lab, index: int) -> None:
+    """Registers a checkpoint that restores but lacks what a worker noted in it: the trainer raises."""
+    row = lab.jobs()[index]
+    pack = Pack(load("digits"), [Member(row.job_key, row.seed, build(row.config))])
+    path, sha = save(lab.runs / "checkpoints" / row.job_key / "0", pack.checkpoint(row.job_key))
+    change(lab, "UPDATE jobs SET checkpoint = :path, checkpoint_sha = :sha WHERE id = :job", path=str(path), sha=sha, job=row.job_id)
+
+
+def test_a_diverging_trial_is_data_and_its_neighbour_goes_on(lab: Lab) -> None:
+    lab.sweep("pair", lr=[0.001, 1e38])
+    lab.sweep("alone", lr=0.001)
+    assert lab.work(pack=2) == 0
+    fine, wild, alone = lab.jobs()
+    assert (wild.state, wild.diverged, wild.epoch) == ("done", True, 1)
+    assert (fine.state, fine.diverged, fine.epoch) == ("done", False, 3)
+    together, _, apart = lab.curves()
+    for one, other in zip(together, apart, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+    assert (fine.val_error, fine.test_error) == (alone.val_error, alone.test_error)
+
+
+def test_a_bad_job_fails_alone_and_its_neighbours_finish(lab: Lab) -> None:
+    lab.sweep(seeds=3, retries=0)
+    poison(lab, 0)
+    change(lab, "UPDATE jobs SET config = replace(config, '\"ct\"', '\"nonsense\"') WHERE id = :job", job=lab.jobs()[1].job_id)
+    assert lab.work(pack=3) == 1
+    crashed, wrong, fine = lab.jobs()
+    assert [row.state for row in (crashed, wrong, fine)] == ["failed", "failed", "done"]
+    assert lab.causes(crashed) == ["pack-crash", "crash"]
+    assert lab.causes(wrong)[-1] == "config"
+    assert (crashed.retries, wrong.retries, fine.retries) == (1, 0, 0)
+    assert "KeyError" in (crashed.error or "")
+    assert "nonsense" in (wrong.error or "")
+
+
+@pytest.mark.ci
+def test_failures_in_a_row_are_the_machines(lab: Lab) -> None:
+    lab.sweep(seeds=2)
+    poison(lab, 0)
+    with pytest.raises(SickNodeError, match="in a row") as caught:
+        lab.work(pack=1, max_failures=1)
+    assert caught.value.exit_code == 69
+    assert [(row.state, row.retries) for row in lab.jobs()] == [("queued", 0)] * 2
+    assert lab.causes(lab.jobs()[0]) == ["sick-node"]
+
+
+def test_a_disk_that_cannot_be_written(lab: Lab) -> None:
+    lab.sweep()
+    lab.runs.write_text("a file where the folder should be")
+    with pytest.raises(SickNodeError, match="cannot be written") as caught:
+        lab.work()
+    assert caught.value.exit_code == 69
+    assert "\n" not in str(caught.value)
+    (row,) = lab.jobs()
+    assert (row.state, row.retries, row.epoch, lab.causes(row)) == ("queued", 0, 0, ["disk"])
+
+
+def test_missing_data_are_found_before_a_job_is_claimed(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NFTLAB_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "nothing-either"))
+    lab.sweep(dataset="mnist")
+    with pytest.raises(SickNodeError, match="nftlab data") as caught:
+        lab.work()
+    assert caught.value.exit_code == 69
+    (row,) = lab.jobs()
+    assert (row.state, row.attempts) == ("queued", 0)
+
+
+@pytest.mark.ci
+def test_a_device_that_is_not_there(lab: Lab) -> None:
+    lab.sweep()
+    with pytest.raises(SickNodeError, match="cuda:99"):
+        lab.work(device="cuda:99")
+    assert lab.jobs()[0].attempts == 0
+
+
+@pytest.mark.ci
+def test_a_trainer_that_hangs_is_replaced(lab: Lab) -> None:
+    lab.sweep(epochs=100)
+    worker = lab.start(stalled_after=2, lease=60)
+    lab.until(lambda: recorded(lab, 2))
+    trainer = trainer_of(worker.pid)
+    assert trainer is not None
+    os.kill(trainer, signal.SIGSTOP)
+    _, err = worker.communicate(timeout=120)
+    assert worker.returncode == 0, err
+    assert "no progress" in err
+    assert len(lab.causes(lab.jobs()[0])) == 2
+
+
+@pytest.mark.ci
+def test_cancelling_a_running_job_does_not_stop_its_worker(lab: Lab) -> None:
+    lab.sweep("long", epochs=2000)
+    lab.sweep("short")
+    worker = lab.start(lease=1)
+    lab.until(lambda: recorded(lab, 2))
+    lab.queue.cancel([lab.jobs()[0].job_id])
+    _, err = worker.communicate(timeout=120)
+    assert worker.returncode == 0, err
+    assert [row.state for row in lab.jobs()] == ["cancelled", "done"]
+
+
+@pytest.mark.ci
+def test_other_code_is_refused_when_strict(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    lab.sweep()
+    change(lab, "UPDATE sweeps SET code = :code", code='{"git_sha": "0123456789", "dirty": null}')
+    with pytest.raises(ConfigError, match="0123456") as caught:
+        lab.work(strict=True)
+    assert caught.value.exit_code == 78
+    (row,) = lab.jobs()
+    assert (row.state, row.retries) == ("queued", 0)
+    assert lab.work() == 0
+    assert "launched from code 0123456" in capfd.readouterr().err
