@@ -9,7 +9,7 @@ import torch
 
 from nftlab.methods import METHODS
 from nftlab.train import Checkpoint, Pack, checkpoint
-from nftlab.train.networks import NETWORKS
+from nftlab.train.networks import FCB, NETWORKS
 from tests.train import tiny
 
 METHOD_VARIANTS = [(name, variant) for name in METHODS for variant in tiny.VARIANTS.get(name, [{}])]
@@ -33,12 +33,26 @@ def test_alone_equals_stacked(algorithm: str, variant: dict[str, Any], network: 
                 assert tiny.distance(tiny.network(pack.checkpoint(lane.key), name), tiny.network(alone, name)) <= 1e-9
 
 
+@pytest.mark.ci
+@EVERY_METHOD
+def test_alone_equals_stacked_at_full_width(algorithm: str, variant: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # FC-B with all of its twelve million weights
+    assert FCB.widths[0] == 2500
+    data, lanes = tiny.task(n=16), tiny.members(8, algorithm, network="fc-b", **variant)
+    packs = [tiny.trained(data, lanes[:k], epochs=2) for k in (3, 8)]
+    alone = tiny.trained(data, lanes[:1], epochs=2).checkpoint("lane-0")
+    for pack in packs:
+        for name in tiny.names(alone):
+            assert tiny.distance(tiny.network(pack.checkpoint("lane-0"), name), tiny.network(alone, name)) <= 1e-9
+
+
 @EVERY_METHOD
 @pytest.mark.parametrize("network", NETWORKS)
-def test_one_step_gradients_agree_in_single_precision(algorithm: str, variant: dict[str, Any], network: str) -> None:
-    data, lanes = tiny.task(n=8), tiny.members(3, algorithm, network=network, precision="fp32", **variant)
+@pytest.mark.parametrize("k", [3, 8])
+def test_one_step_gradients_agree_in_single_precision(algorithm: str, variant: dict[str, Any], network: str, k: int) -> None:
+    data, lanes = tiny.task(n=8), tiny.members(k, algorithm, network=network, precision="fp32", **variant)
     pack = tiny.trained(data, lanes, epochs=1)  # of a single step: Adam's first average is a tenth of the gradient
-    for lane in lanes:
+    for lane in lanes[:3]:
         alone, stacked = tiny.trained(data, [lane], epochs=1).checkpoint(lane.key), pack.checkpoint(lane.key)
         for name in tiny.names(alone):
             if alone.tensors[f"{name}/adam/steps"]:
@@ -46,8 +60,12 @@ def test_one_step_gradients_agree_in_single_precision(algorithm: str, variant: d
 
 
 @EVERY_METHOD
-def test_resumed_from_disk_equals_uninterrupted_to_the_bit(algorithm: str, variant: dict[str, Any], tmp_path: Any) -> None:
-    data, lanes = tiny.task(), tiny.members(3, algorithm, network="cnn-a", precision="fp32", **variant)
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("k", [1, 3, 8])
+def test_resumed_from_disk_equals_uninterrupted_to_the_bit(
+    algorithm: str, variant: dict[str, Any], network: str, k: int, tmp_path: Any
+) -> None:
+    data, lanes = tiny.task(n=16), tiny.members(k, algorithm, network=network, precision="fp32", **variant)
     through = tiny.trained(data, lanes, epochs=4)
     stopped, resumed = tiny.trained(data, lanes, epochs=2), Pack(data, lanes)
     for lane in lanes:
