@@ -42,6 +42,12 @@ def find_sweep(path: str | Path) -> Path:
     raise NotFoundError(f"no sweep file or folder {given[:200]!r}{nearest(stem, shipped_sweeps())}")
 
 
+def as_named(path: str) -> str:
+    """A sweep file's path as any user may write it: a shipped one by its name, `sweeps/nft/quick.yaml`, wherever it lies."""
+    root = shipped("sweeps").parent
+    return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path
+
+
 def shipped_sweeps() -> list[str]:
     """Names of the shipped sweep files as `find_sweep` takes them, such as `nft/quick`."""
     root = shipped("sweeps")

@@ -11,6 +11,7 @@ from nftlab.report.build import Report
 from nftlab.report.cells import Candidate, Cell
 from nftlab.report.layout import ours
 from nftlab.report.provenance import around, code, differing, settings
+from nftlab.resources import as_named
 
 if TYPE_CHECKING:
     from nftlab.store import JobRow
@@ -107,7 +108,7 @@ def reproduce(report: Report) -> Iterator[str]:
     """The commands that make this page again, and the sweep files as they were launched."""
     commits = list(dict.fromkeys(job.git_sha for job in report.jobs if job.git_sha))
     commands = [f"git checkout {shlex.quote(commits[0])}"] if len(commits) == 1 else []
-    commands += [f"nftlab sweep launch {shlex.quote(file.path)}" for file in report.sweeps.values()]
+    commands += [f"nftlab sweep launch {shlex.quote(as_named(file.path))}" for file in report.sweeps.values()]
     commands += ["nftlab worker --drain", f"nftlab report {shlex.quote(report.spec.name)}"]
     yield "<section>"
     yield "<h2>How to reproduce it</h2>"

@@ -78,7 +78,9 @@ def _parse(url: str | None) -> URL:
     if kind in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
     if kind != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise UsageError(f"{written!r}: the job table is a SQLite file or a Postgres database", "write sqlite:///PATH or postgresql://…")
+        raise UsageError(
+            f"{faults.shown(parsed)}: the job table is a SQLite file or a Postgres database", "write sqlite:///PATH or postgresql://…"
+        )
     return parsed.set(drivername="sqlite", database=str(Path(parsed.database).expanduser().absolute()))
 
 

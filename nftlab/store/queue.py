@@ -19,7 +19,8 @@ from nftlab.store.session import Session, session
 from nftlab.store.tables import STATES
 
 MAX_BACKOFF = 600.0  # seconds
-LOST = "lost-trainer"  # a release with this cause counts as a loss: the trainer was killed, by what is not known
+# Releases with these causes count as losses: the trainer was killed, by what is not known, or by us because it hung.
+LOSSES = frozenset({"lost-trainer", "stalled"})
 
 
 class Queue:
@@ -62,6 +63,11 @@ class Queue:
             talk.tell("claimed", [{"ids": ids, "who": worker.name, "host": worker.host}])
         attempts = {attempt.job_id: attempt.id for attempt in tries}
         return [_claim(row, attempts[row.id]) for row in rows]
+
+    def reclaim(self, worker: Worker) -> None:
+        """Take jobs back whose lease ran out: their worker died, or its training stopped moving."""
+        with session(self._engine, self._patience) as talk:
+            _reclaim(talk, worker)
 
     def beat(self, claims: Sequence[Claim], *, progressed: bool) -> set[int]:
         """Renew the leases, and the progress stamps if training moved; returns the job ids whose claims are stale."""
@@ -115,11 +121,11 @@ class Queue:
     def release(self, claims: Sequence[Claim], *, cause: str, alone: bool = False) -> None:
         """Hand jobs back unharmed ("preempted", "interrupted", "disk", …): no retry is spent; stale claims are passed over.
 
-        With `alone` they train without neighbours from now on. Cause "lost-trainer" counts as a loss, like an expired lease.
+        With `alone` they train without neighbours from now on. Causes "lost-trainer" and "stalled" count as losses, like an expired lease.
         """
         with session(self._engine, self._patience) as talk:
             rows = self._held(talk, claims).values()
-            leaves = [loss(row, cause) if cause == LOST else departure(row, "queued", cause) for row in rows]
+            leaves = [loss(row, cause) if cause in LOSSES else departure(row, "queued", cause) for row in rows]
             leave(talk, [gone | {"alone": alone} for gone in leaves])
 
     def counts(self) -> dict[str, int]:
@@ -167,7 +173,6 @@ class Queue:
 
 
 def _reclaim(talk: Session, worker: Worker) -> None:
-    """Take jobs back whose lease ran out: their worker died, or its training stopped moving."""
     if rows := talk.ask("expired"):
         leave(talk, [loss(row, "stalled" if row.stalled else "lease expired") for row in rows], by=worker)
 

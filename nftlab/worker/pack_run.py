@@ -195,7 +195,7 @@ class PackRun:
         if not self._over and time.monotonic() - self._heard > self._stalled_after:
             self.session.display.say(f"no progress for {self._stalled_after:.0f} s: the trainer is killed")
             suspects = list(self.held.values())
-            self._cut_off(LOST)  # a job that hangs every time must end in quarantine, as one that kills every trainer
+            self._cut_off("stalled")
             for claim in suspects[:1]:
                 self._suspect_machine(claim)
 

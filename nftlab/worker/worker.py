@@ -117,7 +117,7 @@ class Session:
         """The next pack, its data set loaded before it is claimed; [] when there is nothing or a stop came between."""
         head = self.queue.peek()
         if head is None:
-            self.queue.claim(self.me, 1, {}, pack_key="")  # of no pack: only takes expired leases back
+            self.queue.reclaim(self.me)
             head = self.queue.peek()
         if head is None or not self._start_trainer():
             return []

@@ -170,7 +170,7 @@ def test_an_expired_lease_returns_the_job_without_spending_a_retry(engine: Engin
     assert [attempt["cause"] for attempt in told["attempts"]] == ["lease expired", None]
 
 
-@pytest.mark.parametrize("how", ["lease", "trainer"])
+@pytest.mark.parametrize("how", ["lease", "lost-trainer", "stalled"])
 def test_five_losses_in_a_row_quarantine_unless_an_epoch_was_recorded(engine: Engine, queue: Queue, how: str) -> None:
     launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
     for loss in range(1, 9):
@@ -180,7 +180,7 @@ def test_five_losses_in_a_row_quarantine_unless_an_epoch_was_recorded(engine: En
         if how == "lease":
             expire(engine)
         else:
-            queue.release([claim], cause="lost-trainer")
+            queue.release([claim], cause=how)
     assert queue.claim(ANN, 1, CODE) == []
     job = row(engine, claim)
     assert (job.state, job.retries) == ("quarantined", 0)
