@@ -23,7 +23,7 @@ from nftlab.train.net import Tensors, stack, unstack
 from nftlab.train.optim import Adam
 from nftlab.train.program import CLASSIFIER, Program, Trees
 
-EVAL_BATCH = 512
+EVAL_BATCH = 128  # activations that stay in memory the allocator keeps; larger ones are no faster on a CPU
 _PROGRESS_EVERY = 0.5  # seconds between two signs of life
 
 Lanes = list[Lane]
