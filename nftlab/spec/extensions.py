@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nftlab.hypers import nearest
@@ -26,6 +26,12 @@ class Extensions:
     priority: int = 0
     retries: int = 3
     sample_seed: int = 0
+
+    def restricted(self, names: Set[str]) -> Extensions:
+        """The settings without the groups and conditions that speak of other parameters."""
+        groups = tuple(group for group in self.groups if names >= set(group))
+        when = {name: others for name, others in self.when.items() if name in names and names >= others.keys()}
+        return replace(self, groups=groups, when=when)
 
 
 def read_extensions(at: Cursor | None, parameters: Mapping[str, Parameter | None], method: str | None) -> Extensions:

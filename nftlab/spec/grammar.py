@@ -43,7 +43,7 @@ class Plan:
 
 
 def read_plan(root: Cursor, default_name: str) -> Plan | None:
-    """The plan of a file; None when there is no use in expanding it. Problems are reported either way."""
+    """The plan of a file, of what could be read of it; None when there is no use in expanding it. Problems are reported either way."""
     keys = root.known(KEYS, REFUSED)
     if not isinstance(root.value, dict):
         return None
@@ -58,8 +58,14 @@ def read_plan(root: Cursor, default_name: str) -> Plan | None:
     extensions = read_extensions(keys.get("nftlab"), parameters, method)
     _repeats(parameters, extensions)
     whole = {key: parameter for key, parameter in parameters.items() if parameter}
-    if method is None or not whole or len(whole) < len(parameters):
+    if method is None or not whole:
         return None
+    if len(whole) < len(parameters):
+        # Not to be launched, but the values that could be read are still checked, so that all problems are told at once;
+        # draws, or what the unread parameters decide, could only be guessed.
+        if method == "random" or not {"algorithm", "network", "dataset"}.isdisjoint(parameters.keys() - whole.keys()):
+            return None
+        extensions = extensions.restricted(whole.keys())
     return Plan(name, method, metric, whole, run_cap, extensions, _notes(keys), keys)
 
 

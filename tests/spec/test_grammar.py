@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,11 @@ def test_the_quick_sweep_is_the_demo() -> None:
     assert len(list(sweep.jobs())) == 12
     assert {trial.config["algorithm"] for trial in sweep.trials} == {"ct", "nft"} <= set(ALGORITHMS)
     assert all(trial.config["test_curve"] for trial in sweep.trials)
+
+
+def test_values_are_checked_beside_what_could_not_be_read(problems: Callable[[str], list[str]]) -> None:
+    found = problems(
+        "metrik: {}\nmethod: grid\nparameters:\n  lr: {values: []}\n  network: {values: [fc-a, cnnn-a]}\n"
+        "  epochs: {value: twenty}\nnftlab: {zip: [[lr, epochs]], seeds: 0}\n"
+    )
+    assert [problem.partition(":")[0] for problem in found] == ["1", "4", "5", "6", "7", "7"]
