@@ -56,6 +56,23 @@ def test_a_killed_trainer_is_replaced_and_its_jobs_resume(lab: Lab) -> None:
         assert authors(lab, row.job_id) == [1] + [2] * (EPOCHS - 1)  # its checkpoint was of epoch 1
 
 
+@pytest.mark.ci
+@pytest.mark.parametrize("epoch", [1, 10, 40])
+def test_killed_after_any_recorded_epoch_it_resumes_above_epoch_0(lab: Lab, epoch: int) -> None:
+    lab.sweep(epochs=400)
+    worker = lab.start()
+    lab.until(lambda: recorded(lab, epoch))
+    trainer = trainer_of(worker.pid)
+    assert trainer is not None
+    os.kill(trainer, signal.SIGKILL)
+    _, err = worker.communicate(timeout=180)
+    assert worker.returncode == 0, err
+    (row,) = lab.jobs()
+    written_by = authors(lab, row.job_id)
+    assert len(written_by) == 400
+    assert (written_by[0], written_by[-1]) == (1, 2)
+
+
 def test_a_killed_worker_leaves_no_trainer_and_another_one_resumes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     twins(lab)
