@@ -51,8 +51,8 @@ class Display:
     def done(self, claim: Claim, end: Outcome) -> None:
         """A job is finished."""
         self._left -= 1
-        error = "diverged" if end.diverged else f"val {_percent(end.val_error)}, test {_percent(end.test_error)}"
-        self.say(f"done {claim.job_key} {claim.sweep} seed {claim.seed}: {error} (best epoch {end.best_epoch}, {end.seconds:.1f} s)")
+        errors = f"val {_percent(end.val_error)}, test {_percent(end.test_error)}, best epoch {end.best_epoch}"
+        self.say(f"done {claim.job_key} {claim.sweep} seed {claim.seed}: {'diverged' if end.diverged else errors} ({end.seconds:.1f} s)")
 
     def failed(self, claim: Claim, error: str) -> None:
         """An attempt failed."""
