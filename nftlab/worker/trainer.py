@@ -60,7 +60,7 @@ class Trainer:
 
     def _start(self) -> None:
         self._device = resolve(self._setup.device)
-        threads = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+        threads = int(os.environ.get("OMP_NUM_THREADS") or cores())
         torch.set_num_threads(threads)
         self._say(Ready(self._device, device_name(self._device), threads, torch.__version__))
 
@@ -135,6 +135,13 @@ def resolve(device: str) -> str:
             raise DeviceError(f"device {device} was asked for, this machine {found}", "use --device cpu, or see `nvidia-smi`")
         return f"cuda:{index}"
     return device
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux: a scheduler may have given us fewer than the machine has
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def device_name(device: str) -> str:
