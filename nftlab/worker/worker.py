@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from nftlab.code import identity
 from nftlab.errors import ConfigError
-from nftlab.store import Claim, Outcome, Queue, Worker, curve, launched, open_db
+from nftlab.store import Claim, Outcome, Queue, Worker, curve, launched, open_db, shown
 from nftlab.track import Mirror, Say, TrackedJob, Tracker, close_trackers, open_tracker
 from nftlab.worker import pack_size
 from nftlab.worker.circumstances import here
@@ -40,7 +40,7 @@ def run_worker(options: WorkerOptions) -> int:
     engine = open_db(options.db, create=True)
     assert engine is not None  # create=True
     display = Display()
-    display.say(f"worker on {engine.url.render_as_string(hide_password=True)}")
+    display.say(f"worker on {shown(engine.url)}")
     with Signals() as signals:
         session = Session(options, engine, signals, display)
         try:
