@@ -81,7 +81,8 @@ def open_wandb(job: TrackedJob, runs: Path, say: Say) -> Tracker:
     _silence(wandb)
     folder = Path(_env("DIR", str(runs)))
     folder.mkdir(parents=True, exist_ok=True)
-    logged = _logged_before(job.key, folder / "wandb")
+    recorded = job.history[-1][0] if job.history else 0
+    logged = min(_logged_before(job.key, folder / "wandb"), recorded)  # beyond it they tell of a run that the job table forgot
     if mode == "online" and not WandbTracker.unreachable:
         try:
             return WandbTracker(_init(job, folder, mode), job, logged)

@@ -11,7 +11,7 @@ from nftlab.store import Claim, EpochRow, Outcome
 from nftlab.train import EpochResult, Member, Pack
 from nftlab.train.checkpoint import load, save, save_best
 from nftlab.worker.messages import Epoch
-from nftlab.worker.shelf import attempt_folder
+from nftlab.worker.shelf import open_attempt
 
 
 class Lanes:
@@ -19,7 +19,7 @@ class Lanes:
 
     def __init__(self, claims: Sequence[Claim], runs: Path) -> None:
         self._claims = {claim.job_key: claim for claim in claims}
-        self._folders = {claim.job_key: attempt_folder(runs, claim) for claim in claims}
+        self._folders = {claim.job_key: open_attempt(runs, claim) for claim in claims}
         self._seconds = dict.fromkeys(self._claims, 0.0)  # of training, over all attempts
         self._dropped: set[str] = set()
 

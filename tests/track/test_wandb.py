@@ -90,6 +90,17 @@ def test_a_job_handed_back_is_resumed_without_repeating_epochs(tmp_path: Path) -
     assert not second["preempted"]
 
 
+def test_a_job_that_starts_over_is_logged_over(tmp_path: Path) -> None:
+    copy = mirror(tmp_path, [])
+    for error in (9.0, 5.0):  # the second time after --rerun, or with a new job table
+        copy.start(job())
+        for epoch in (1, 2):
+            copy.log("a1", epoch, {"val/error": error})
+        copy.close("a1", {"best_epoch": 1}, 0)
+    assert copy.shutdown(30)
+    assert [[row["val/error"] for row in run["rows"]] for run in runs(tmp_path)] == [[9.0, 9.0], [5.0, 5.0]]
+
+
 def test_what_a_killed_worker_had_not_written_is_logged_by_the_next(tmp_path: Path) -> None:
     cut_short = tmp_path / "wandb" / "offline-run-20260101_000000-a1"
     cut_short.mkdir(parents=True)

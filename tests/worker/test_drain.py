@@ -55,3 +55,14 @@ def test_max_jobs_and_drain_now(lab: Lab) -> None:
 def test_nothing_to_do_is_success(lab: Lab) -> None:
     assert lab.work() == 0
     assert not Path(lab.runs).exists()
+
+
+def test_a_new_job_table_beside_old_checkpoints(lab: Lab) -> None:
+    lab.sweep(epochs=4)
+    (row,) = lab.jobs()
+    old = lab.runs / "checkpoints" / row.job_key / "1" / "epoch-000099.safetensors"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"of a table that was deleted")
+    assert lab.work() == 0
+    kept = sorted(path.name for path in old.parent.glob("epoch-*"))
+    assert kept == ["epoch-000001.safetensors", "epoch-000004.safetensors"]
