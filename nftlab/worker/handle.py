@@ -66,11 +66,6 @@ class TrainerHandle:
         return not self._process.is_alive()
 
     @property
-    def killed(self) -> bool:
-        """Whether a signal ended it."""
-        return (self._process.exitcode or 0) < 0
-
-    @property
     def end(self) -> str:
         """How it ended, in words."""
         code = self._process.exitcode or 0
