@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import ge, gt, le, lt
 from typing import Any, get_type_hints
 
 
@@ -27,9 +30,19 @@ DATASETS: dict[str, DatasetShape] = {
     "two-moons": DatasetShape((2,), 2),
     "mnist": DatasetShape((1, 28, 28), 10),
     "mnist-rot": DatasetShape((1, 28, 28), 10),
+    "mnist-back-image": DatasetShape((1, 28, 28), 10),
+    "mnist-rot-back-image": DatasetShape((1, 28, 28), 10),
+    "rectangles": DatasetShape((1, 28, 28), 2),
+    "rectangles-image": DatasetShape((1, 28, 28), 2),
+    "convex": DatasetShape((1, 28, 28), 2),
+    "cifar10": DatasetShape((3, 32, 32), 10),
+    "cifar100": DatasetShape((3, 32, 32), 100),
+    "imdb": DatasetShape((20_002,), 2),
+    "wines": DatasetShape((768,), 2),
+    "wines-tfidf": DatasetShape((20_002,), 2),
 }
-NETWORKS = ("fc-a", "fc-b", "cnn-a", "cnn-b")
-_SMALLEST_IMAGE = {"cnn-a": 6, "cnn-b": 11}  # pixels a side: what the valid convolutions and the pooling leave must be ≥ 1
+NETWORKS = ("fc-a", "fc-b", "cnn-a", "cnn-b", "resnet18")
+_SMALLEST_IMAGE = {"cnn-a": 6, "cnn-b": 11, "resnet18": 2}  # pixels a side: what the valid convolutions and the pooling leave must be ≥ 1
 
 
 def _hyper(
@@ -55,11 +68,34 @@ class Hypers:
     algorithm: str = _hyper("ct", "training method", static=True)
     network: str = _hyper("fc-a", "classifier", choices=NETWORKS, static=True)
     dataset: str = _hyper("digits", "data set", choices=tuple(DATASETS), static=True)
+    data_share: float = _hyper(1.0, "share of the rows of every split that is used, for a smaller run", above=0, high=1, static=True)
     epochs: int = _hyper(200, "passes over the training set", low=1, static=True)
     batch_size: int = _hyper(32, "examples per optimiser step", low=1, static=True)
-    lr: float = _hyper(1e-4, "learning rate of the classifier (Adam)", above=0)
+    optimizer: str = _hyper("adam", "of the classifier; sgd has momentum, not Nesterov's", choices=("adam", "sgd"), static=True)
+    momentum: float = _hyper(0.9, "momentum of sgd", low=0, below=1)
+    lr: float = _hyper(1e-4, "learning rate of the classifier at the start", above=0)
+    lr_schedule: str = _hyper(
+        "constant",
+        "of the learning rate, by epoch: cosine falls to 0; refine is constant while the method alters the data, then a cosine from a "
+        "tenth, or cosine if it never does. By a defect the NFT code trains ResNet18 constantly, against its paper",
+        choices=("constant", "cosine", "refine"),
+    )
     weight_decay: float = _hyper(1e-4, "L2 penalty of the classifier, added to the gradient as in torch.optim.Adam", low=0)
-    precision: str = _hyper("fp32", "arithmetic", choices=("fp32", "fp64"), static=True)
+    augment: str = _hyper(
+        "none", "crop-flip: training images move by up to 4 pixels, half mirrored", choices=("none", "crop-flip"), static=True
+    )
+    label_noise: float = _hyper(0.0, "share of the training labels that are touched, those of other splits never", low=0, high=1)
+    noise_recipe: str = _hyper(
+        "permute",
+        "permute: the first rows swap labels among them, not for rows sorted by class; flip: random rows get another label",
+        choices=("permute", "flip"),
+    )
+    precision: str = _hyper(
+        "fp32",
+        "arithmetic of the networks' layers: tf32 rounds products on a GPU, bf16 everywhere; the rest stays fp32",
+        choices=("fp32", "tf32", "bf16", "fp64"),
+        static=True,
+    )
     outputs: str = _hyper(
         "native",
         "logits of the classifier: one per class, or ten for every data set as in the NFT code",
@@ -72,6 +108,27 @@ class Hypers:
 @dataclass(frozen=True)
 class CT(Hypers):
     """Classic training: one optimiser step per batch on mean cross-entropy (METHODS.md 2.1)."""
+
+
+@dataclass(frozen=True)
+class EEF(Hypers):
+    """Easy examples first: training starts on the examples of lowest loss (inferred, METHODS.md 2.4)."""
+
+    kappa_0: float = _hyper(0.5, "share of the examples that is kept at the start; 1 is classic training", above=0, high=1, static=True)
+    ratio_simp: float = _hyper(0.25, "share of training during which examples are left out", low=0, below=1, static=True)
+    scaling: str = _hyper("quadratic", "how leaving out fades", choices=("quadratic", "linear"), static=True)
+    scope: str = _hyper("batch", "where the easiest are sought: batch by batch, or once an epoch", choices=("batch", "epoch"), static=True)
+
+
+@dataclass(frozen=True)
+class FT(Hypers):
+    """Friendly training: examples first move down their loss (METHODS.md 2.3). Defaults: the code's for CNN-A on mnist-back-image."""
+
+    iterations_simp: int = _hyper(120, "steps an example may move at the start (tau); 0 is classic training", low=0, static=True)
+    step_simp: float = _hyper(0.1, "size of such a step (beta), shared by the examples of a batch that still move", above=0)
+    conf_thres: float = _hyper(0.98, "an example rests once its class is predicted, more probable than this", low=0, below=1)
+    ratio_simp: float = _hyper(0.5, "share of training during which examples move", low=0, below=1, static=True)
+    scaling: str = _hyper("quadratic", "how the number of steps fades", choices=("quadratic", "linear"), static=True)
 
 
 # What the paper writes and what its published code does (METHODS.md 2.2's table); `mode` sets those not given.
@@ -127,7 +184,7 @@ class NFT(Hypers):
     eligible: str = _hyper("", "epochs that may be selected", choices=("all", "after-simplification"), static=True)
 
 
-ALGORITHMS: dict[str, type[Hypers]] = {"ct": CT, "nft": NFT}
+ALGORITHMS: dict[str, type[Hypers]] = {"ct": CT, "eef": EEF, "ft": FT, "nft": NFT}
 
 
 def build(config: Mapping[str, Any]) -> Hypers:
@@ -158,9 +215,7 @@ def check(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     for key, value in config.items():
         if key in known and (what := _problem(*known[key], value)):
             problems.append((key, what))
-    if not problems and (what := _misfit(config)):
-        problems.append(("network", what))
-    return problems
+    return problems or _misfits(config)
 
 
 def config_of(hypers: Hypers) -> dict[str, Any]:
@@ -171,6 +226,12 @@ def config_of(hypers: Hypers) -> dict[str, Any]:
 def static_of(hypers: Hypers) -> dict[str, Any]:
     """The fields that trials of one pack must share."""
     return {name: getattr(hypers, name) for name, (field, _) in _declared(type(hypers)).items() if field.metadata["static"]}
+
+
+def cost_key(hypers: Hypers) -> str:
+    """What trials have in common that cost the same per epoch: the static fields but `epochs`, as 16 hexadecimal digits."""
+    shared = {name: value for name, value in static_of(hypers).items() if name != "epochs"}
+    return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def nearest(word: str, allowed: Any) -> str:
@@ -212,28 +273,25 @@ def _problem(field: dataclasses.Field[Any], kind: type, value: Any) -> str | Non
 
 
 def _out_of_bounds(rules: Mapping[str, Any], value: float) -> str | None:
-    if rules["low"] is not None and value < rules["low"]:
-        return f"{value!r} is below {rules['low']}"
-    if rules["high"] is not None and value > rules["high"]:
-        return f"{value!r} is above {rules['high']}"
-    if rules["above"] is not None and value <= rules["above"]:
-        return f"{value!r} must be greater than {rules['above']}"
-    if rules["below"] is not None and value >= rules["below"]:
-        return f"{value!r} must be less than {rules['below']}"
+    broken = {"is below": lt, "is above": gt, "must be greater than": le, "must be less than": ge}
+    for (what, breaks), bound in zip(broken.items(), ("low", "high", "above", "below"), strict=True):
+        if rules[bound] is not None and breaks(value, rules[bound]):
+            return f"{value!r} {what} {rules[bound]}"
     return None
 
 
-def _misfit(config: Mapping[str, Any]) -> str | None:
-    """Why the network cannot take the data set's examples, or None."""
+def _misfits(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What cannot take the data set's examples, as (field, why)."""
     network, dataset = config.get("network", Hypers.network), config.get("dataset", Hypers.dataset)
     shape = DATASETS[dataset].shape
-    if config.get("simplifier") == "unet" and len(shape) != 3:
-        return f"simplifier unet needs images, {dataset} has vectors: use simplifier fc"
-    side = _SMALLEST_IMAGE.get(network)
-    if side is None:
-        return None
-    if len(shape) != 3:
-        return f"{network} needs images, {dataset} has vectors of {shape[0]}: use fc-a or fc-b"
-    if min(shape[1:]) < side:
-        return f"{network} needs images of at least {side}×{side}, {dataset} has {shape[1]}×{shape[2]}: use fc-a, fc-b or cnn-a"
-    return None
+    images, side = len(shape) == 3, _SMALLEST_IMAGE.get(network)
+    if config.get("simplifier") == "unet" and not images:
+        return [("network", f"simplifier unet needs images, {dataset} has vectors: use simplifier fc")]
+    if side and not images:
+        return [("network", f"{network} needs images, {dataset} has vectors of {shape[0]}: use fc-a or fc-b")]
+    if side and min(shape[1:]) < side:
+        too_small = f"{network} needs images of at least {side}×{side}, {dataset} has {shape[1]}×{shape[2]}: use fc-a, fc-b or cnn-a"
+        return [("network", too_small)]
+    if config.get("augment") == "crop-flip" and not images:
+        return [("augment", f"crop-flip needs images, {dataset} has vectors: use none")]
+    return []

@@ -2,11 +2,15 @@
 
 from nftlab.methods.base import Method, Network, Pass, Plan
 from nftlab.methods.classic import Classic
+from nftlab.methods.easy_examples_first import EasyExamplesFirst
+from nftlab.methods.friendly import Friendly
 from nftlab.methods.neural_friendly import NeuralFriendly
 
 METHODS: dict[str, type[Method]] = {
     "ct": Classic,
+    "eef": EasyExamplesFirst,
+    "ft": Friendly,
     "nft": NeuralFriendly,
 }
 
-__all__ = ["METHODS", "Classic", "Method", "Network", "NeuralFriendly", "Pass", "Plan"]
+__all__ = ["METHODS", "Classic", "EasyExamplesFirst", "Friendly", "Method", "Network", "NeuralFriendly", "Pass", "Plan"]

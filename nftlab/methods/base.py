@@ -12,17 +12,15 @@ The training loop trains many trials ("lanes") as one program; a method cannot t
   `nets["classifier"](x, masks, train=True)`; without masks nothing is dropped.
 
 To add a method: its hyper-parameters in nftlab/hypers.py, its file here, its line in `METHODS`. The contract tests
-(alone equals in a pack, resumed equals uninterrupted) pick it up from there. Examples of what fits:
-
-* a method that drops examples plans `how` = kept count (0 once all are kept) and returns `x[kept], y[kept]` from
-  `present`, `kept` in ascending order;
-* a method that moves the input along its gradient plans `how` = iterations and calls `torch.func.grad` in `present`.
+(alone equals in a pack, resumed equals uninterrupted) pick it up from there. Examples of what fits: a second network
+(neural_friendly.py), examples left out (easy_examples_first.py), the input moved along its gradient (friendly.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,6 +48,8 @@ class Pass:
     `trains` is the network that moves: "classifier" (the loop's own step; `present` is asked where `how` is not 0, else
     the batch is shown as it is and only the classifier runs) or one of `Method.networks` (the method's `tutor`).
     `stream` names the pass's own random numbers: passes of an epoch must differ in it. Without `dropout` no masks are drawn.
+    With `kept` the pass is over so many examples only, those of lowest `Method.score` as the pass begins; it then has as
+    many batches as `bounds(kept, batch_size)`.
     """
 
     trains: str
@@ -57,11 +57,12 @@ class Pass:
     numbers: Mapping[str, Sequence[float]] = field(default_factory=dict)
     stream: str = ""
     dropout: bool = True
+    kept: int | None = None
 
     @property
     def shape(self) -> tuple[object, ...]:
         """What lanes must have in common to run this pass as one program."""
-        return self.trains, tuple(self.how), tuple(self.numbers), self.stream, self.dropout
+        return self.trains, tuple(self.how), tuple(self.numbers), self.stream, self.dropout, self.kept
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ class Plan:
 class Method:
     """Classic behaviour in every respect; a method overrides what it changes."""
 
-    def __init__(self, hypers: Hypers, features: int) -> None:
+    def __init__(self, hypers: Hypers, features: int, examples: int) -> None:
         self.h: Any = SimpleNamespace(**static_of(hypers))
-        self.features = features  # numbers per example
+        self.features, self.examples = features, examples  # numbers per example, examples of the training set
 
     def networks(self, h: Any) -> dict[str, Network]:
         """The networks trained beside the classifier, by the names under which `nets` will have them."""
@@ -87,6 +88,14 @@ class Method:
     def plan(self, h: Any, epoch: int, steps: int) -> Plan:
         """What happens in an epoch (1-based) of `steps` batches."""
         return Plan((Pass("classifier", (0,) * steps),))
+
+    def altered(self, h: Any, steps: int) -> int:
+        """How many epochs, from the first, train on something else than the data: `lr_schedule: refine` waits for them."""
+        return 0
+
+    def score(self, nets: Nets, x: Tensor, y: Tensor) -> Tensor:
+        """Of each example (b,), for passes over the lowest only; networks are to be called with `train=False`."""
+        raise TypeError(f"{type(self).__name__} plans a pass over some of the examples but does not score them")
 
     def present(self, nets: Nets, x: Tensor, y: Tensor, how: int, numbers: Numbers) -> tuple[Tensor, Tensor]:
         """What the classifier is shown in place of (x, y); no gradient flows through it."""
@@ -99,9 +108,22 @@ class Method:
         raise TypeError(f"{type(self).__name__} plans a pass for another network than the classifier but has no tutor")
 
 
-def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """Mean cross-entropy of logits (b, classes) against labels (b,).
+def cross_entropies(logits: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy (b,) of logits (b, classes) against labels (b,).
 
     Written out: mapped, torch's own runs through a decomposition in Python, seconds to import and slower at every step.
     """
-    return (logits.logsumexp(-1) - logits.gather(-1, y.unsqueeze(-1)).squeeze(-1)).mean()
+    return logits.logsumexp(-1) - logits.gather(-1, y.unsqueeze(-1)).squeeze(-1)
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Their mean."""
+    return cross_entropies(logits, y).mean()
+
+
+def bounds(examples: int, batch_size: int) -> list[tuple[int, int]]:
+    """(start, stop) of each batch of a pass; a last batch of a single example joins the one before it."""
+    edges = [*range(0, examples, batch_size), examples]
+    if len(edges) > 2 and edges[-1] - edges[-2] == 1:
+        del edges[-2]
+    return list(pairwise(edges))

@@ -6,7 +6,8 @@ dropped. What the paper writes and what its code does differ; every difference i
 The simplifier always runs in train mode: batch statistics, running statistics updated and never read.
 
 In the code, passes of the simplifier after an epoch's first (`iterations_simp` > 1) find the classifier in eval mode,
-because validation in between put it there; `clf_in_simp: train` means the same here.
+because validation in between put it there; `clf_in_simp: train` means the same here. Its `acc_thres`, unset in every
+published command, ends such passes by a validation accuracy, which only the host could decide: there is no such field.
 """
 
 from __future__ import annotations
@@ -17,32 +18,17 @@ from typing import Any
 from torch import Tensor
 
 from nftlab.methods.base import Method, Nets, Network, Numbers, Pass, Plan, cross_entropy
+from nftlab.methods.schedule import PaperSchedule, Schedule
 
 SHOW_SIMPLIFIED = 1  # `how` of a classifier step: the simplifier speaks
 CLASSIFIER_IN_EVAL, CLASSIFIER_IN_TRAIN = 0, 1  # `how` of a simplifier step
 
 
-class Schedule:
-    """When data are simplified and how strongly: strength 1 → 0, per step as the code has it or per epoch (Eq. 5)."""
-
-    def __init__(self, h: Any, steps: int) -> None:
-        self._per_step, self._power = h.schedule == "step", 2 if h.scaling == "quadratic" else 1
-        self._steps = steps
-        # the paper's first and last epoch have a formula only if they differ; shorter schedules simplify nothing
-        self.length = int(h.ratio_simp * h.epochs * steps) if self._per_step else int(h.ratio_simp * h.epochs)
-        if not self._per_step and self.length <= 1:
-            self.length = 0
-
-    def on(self, epoch: int, step: int) -> bool:
-        """Is the batch (`step` from 0) of the epoch (from 1) simplified?"""
-        return ((epoch - 1) * self._steps + step if self._per_step else epoch - 1) < self.length
-
-    def strength(self, epoch: int, step: int) -> float:
-        """1 at the start, falling to 0; η is eta_max · (1 − strength)."""
-        if not self.length:
-            return 0.0
-        done = ((epoch - 1) * self._steps + step) / self.length if self._per_step else (epoch - 1) / (self.length - 1)
-        return max(1 - done, 0.0) ** self._power
+def schedule(h: Any, steps: int) -> Schedule:
+    """The paper's or the code's; η is eta_max · (1 − strength)."""
+    if h.schedule == "epoch":
+        return PaperSchedule(h.ratio_simp, h.epochs, h.scaling)
+    return Schedule(h.ratio_simp, h.epochs, steps, h.scaling)
 
 
 class NeuralFriendly(Method):
@@ -51,9 +37,12 @@ class NeuralFriendly(Method):
     def networks(self, h: Any) -> dict[str, Network]:
         return {"simplifier": Network(h.simplifier, h.lr_simp, h.wd_simp)}
 
+    def altered(self, h: Any, steps: int) -> int:
+        return schedule(h, steps).epochs
+
     def plan(self, h: Any, epoch: int, steps: int) -> Plan:
-        schedule = Schedule(h, steps)
-        on = [schedule.on(epoch, step) for step in range(steps)]
+        fading = schedule(h, steps)
+        on = [fading.on(epoch, step) for step in range(steps)]
         identity = epoch == 1 and h.first_epoch == "identity"
         learn = Pass("classifier", [SHOW_SIMPLIFIED if lit and not identity else 0 for lit in on])
         eligible = h.eligible == "all" or not on[-1]
@@ -61,7 +50,7 @@ class NeuralFriendly(Method):
         # the simplifier moves before the classifier looks (not for an epoch of raw data), or after it if it is still wanted
         if not (on[0] and not identity if first else on[-1]):
             return Plan((learn,), eligible)
-        strength = schedule.strength(epoch, 0 if first else steps - 1)
+        strength = fading.strength(epoch, 0 if first else steps - 1)
         eta = h.eta_max * (1 - strength)
         if h.penalty == "doubled-mse":  # MSE is a mean over features too, and the code adds it twice
             eta *= 2 / self.features

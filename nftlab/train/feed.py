@@ -1,77 +1,102 @@
-"""Batches: which examples, in which order, and the dropout masks that go with them."""
+"""Batches: which examples, in which order, and the random numbers that go with them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from math import prod
 
 import torch
 from torch import Tensor
 
 from nftlab.data.task import Split
+from nftlab.train.augment import crop_flip
 from nftlab.train.networks import DropoutSites
-from nftlab.train.rng import generator
+from nftlab.train.rng import generator, keys, words
+
+# Examples evaluated at once, over all lanes of a pack. On a CPU what stays in memory that the allocator keeps: more is no faster.
+EVAL_BATCH, EVAL_BATCH_CUDA = 128, 8192
 
 Batch = tuple[Tensor, Tensor, tuple[Tensor, ...]]
 
 
-def bounds(examples: int, batch_size: int) -> list[tuple[int, int]]:
-    """(start, stop) of each batch of a pass; a last batch of a single example joins the one before it."""
-    edges = [*range(0, examples, batch_size), examples]
-    if len(edges) > 2 and edges[-1] - edges[-2] == 1:
-        del edges[-2]
-    return list(pairwise(edges))
-
-
-def gather(split: Split, rows: Tensor, scale: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Examples as networks see them and their labels; `rows` (b,) or (K, b)."""
-    # index_select copies whole rows; indexing with a matrix of rows is ten times slower
-    x = split.x.index_select(0, rows.flatten()).view(*rows.shape, *split.x.shape[1:])
-    return seen(x, scale, dtype), split.y[rows]
-
-
 def seen(x: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
     """Examples as networks see them."""
-    x = x.to(dtype)
-    return x if scale == 1 else x * scale
+    if scale == 1 or dtype != torch.float32:
+        x = x.to(dtype)
+    return x if scale == 1 else x * scale  # bytes times a number are float32: one pass over memory less
+
+
+def chunks(n: int, like: Tensor) -> Iterator[slice]:
+    """Pieces of n examples to be evaluated at once, by the device and the lanes of a tensor (...) or (K, ...)."""
+    size = EVAL_BATCH if like.is_cpu else max(EVAL_BATCH, EVAL_BATCH_CUDA // (len(like) if like.dim() > 1 else 1))
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The same examples (b, …) of one lane; images lie channels last in memory, which convolutions on a CPU are faster at.
+
+    Those of stacked lanes could not gain: they become groups of one convolution.
+    """
+    if x.dim() != 4:
+        return x
+    rows = x.permute(0, 2, 3, 1)
+    return rows.flatten().view(rows.shape).permute(0, 3, 1, 2)  # flatten: a single channel keeps its strides otherwise
+
+
+def orders(n: int, seeds: list[int], epochs: list[int], stream: str, device: torch.device) -> Tensor:
+    """The examples as each lane draws them, (K, n); a single lane's (n,)."""
+    who = zip(seeds, epochs, strict=True)
+    drawn = [torch.randperm(n, generator=generator(seed, f"{stream}order", epoch)) for seed, epoch in who]
+    return (torch.stack(drawn) if len(drawn) > 1 else drawn[0]).to(device)
 
 
 class Feed:
     """The batches of one pass, for one lane (x (b, …)) or K lanes (x (K, b, …)).
 
-    Order and masks of a lane depend on its seed, the pass's stream and the epoch alone. Masks come as 0 or
-    1 / (1 − rate), drawn as bytes: exact for rates that are multiples of 1/256, as all here are.
+    Order, masks and augmentation of a lane depend on its seed, the pass's stream and the epoch alone. Masks come as 0 or
+    1 / (1 − rate), drawn as bytes: exact for rates that are multiples of 1/256, as all here are. `labels` (n,) or (K, n)
+    take the place of the split's; `rows` (m,) or (K, m) of the drawn order.
     """
 
-    def __init__(self, split: Split, seeds: list[int], epochs: list[int], stream: str, sites: DropoutSites) -> None:
-        who = list(zip(seeds, epochs, strict=True))
-        orders = [torch.randperm(len(split), generator=generator(seed, f"{stream}order", epoch)) for seed, epoch in who]
-        self._split, self._sites = split, sites
-        self._order = _join(orders).to(split.x.device)
-        self._generators = [generator(seed, f"{stream}dropout", epoch) for seed, epoch in who] if sites else []
+    def __init__(
+        self,
+        split: Split,
+        seeds: list[int],
+        epochs: list[int],
+        stream: str,
+        sites: DropoutSites,
+        *,
+        labels: Tensor | None = None,
+        rows: Tensor | None = None,
+        augment: bool = False,
+    ) -> None:
+        device = split.y.device
+        self._x, self._sites = split.x, sites
+        self._rows = orders(len(split), seeds, epochs, stream, device) if rows is None else rows
+        labels = split.y if labels is None else labels
+        self._labels = labels.expand(*self._rows.shape[:-1], -1)
+        self._sizes = [prod(shape) for shape, _ in sites]
+        self._augment = keys(seeds, f"{stream}augment", epochs, device) if augment else None
+        if sites:
+            self._keys = keys(seeds, f"{stream}dropout", epochs, device)
+            self._words = torch.arange((sum(self._sizes) + 7) // 8, device=device)  # of one example, eight bytes each
 
-    def batches(self, edges: list[tuple[int, int]], scale: float, dtype: torch.dtype) -> Iterator[Batch]:
-        """(x, y, masks) of each batch."""
-        for start, stop in edges:
-            x, y = gather(self._split, self._order[..., start:stop], scale, dtype)
-            yield x, y, self._masks(stop - start, dtype)
+    def batch(self, places: Tensor, scale: float, dtype: torch.dtype) -> Batch:
+        """(x, y, masks) of the examples at `places` (b,) of the order."""
+        rows = self._rows.index_select(-1, places)
+        # index_select copies whole rows; indexing with a matrix of rows is ten times slower
+        x = self._x.index_select(0, rows.flatten()).view(*rows.shape, *self._x.shape[1:])
+        if self._augment is not None:
+            x = crop_flip(x, words(self._augment, places))
+        x, y = seen(x, scale, dtype), self._labels.gather(-1, rows)
+        return channels_last(x) if y.dim() == 1 else x, y, self._masks(places, dtype)
 
-    def _masks(self, rows: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    def _masks(self, places: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
         if not self._sites:
             return ()
-        sizes = [rows * torch.Size(shape).numel() for shape, _ in self._sites]
-        noise = _join([_bytes(sum(sizes), g) for g in self._generators]).to(self._order.device, non_blocking=True)
+        noise = words(self._keys, places.unsqueeze(-1) * len(self._words) + self._words).view(torch.uint8)
+        pieces = noise.split([*self._sizes, noise.shape[-1] - sum(self._sizes)], -1)
         return tuple(
-            (piece >= round(256 * rate)).to(dtype).mul_(1 / (1 - rate)).view(*piece.shape[:-1], rows, *shape)
-            for piece, (shape, rate) in zip(noise.split(sizes, -1), self._sites, strict=True)
+            (piece >= round(256 * rate)).to(dtype).mul_(1 / (1 - rate)).view(*piece.shape[:-1], *shape)
+            for piece, (shape, rate) in zip(pieces, self._sites, strict=False)
         )
-
-
-def _bytes(count: int, source: torch.Generator) -> Tensor:
-    """Uniform bytes (count,) uint8, eight per number drawn: twenty times faster than Bernoulli draws."""
-    words = torch.empty((count + 7) // 8, dtype=torch.int64).random_(-(2**63), None, generator=source)
-    return words.view(torch.uint8)[:count]
-
-
-def _join(tensors: list[Tensor]) -> Tensor:
-    return torch.stack(tensors) if len(tensors) > 1 else tensors[0]

@@ -11,11 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nftlab.data.noise import noisy
 from nftlab.errors import ConfigError, DataError
 from nftlab.hypers import Hypers, config_of
 from nftlab.train.checkpoint import Checkpoint
 from nftlab.train.net import Net, NetState, Tensors
 from nftlab.train.program import CLASSIFIER, Program
+from nftlab.train.rng import generator
 
 _PURPOSE = {CLASSIFIER: "weights"}  # of the initial weights; other networks use "<name>-weights"
 
@@ -42,10 +44,11 @@ class Best:
 
 @dataclass
 class Lane:
-    """`epoch` counts finished epochs; `nets` are the numbers of the classifier and of the method's networks."""
+    """`epoch` counts finished epochs; `nets` are the numbers of the classifier and of the method's networks; `labels` (n,) it trains on."""
 
     member: Member
     nets: dict[str, NetState]
+    labels: Tensor
     epoch: int = 0
     best: Best | None = None
     diverged: bool = False
@@ -58,11 +61,12 @@ class Lane:
 
 def fresh(program: Program, member: Member) -> Lane:
     """A lane before its first epoch: initial weights are a function of the seed and the network's name."""
-    device = program.task.train.x.device
+    device = program.task.train.y.device
     nets = {
-        name: net.initial(member.seed, _PURPOSE.get(name, f"{name}-weights"), program.dtype, device) for name, net in program.nets.items()
+        name: net.initial(member.seed, _PURPOSE.get(name, f"{name}-weights"), program.dtype, device, program.optimiser(name).moments)
+        for name, net in program.nets.items()
     }
-    return Lane(member, nets)
+    return Lane(member, nets, _labels(program, member))
 
 
 def digest(member: Member) -> str:
@@ -70,14 +74,17 @@ def digest(member: Member) -> str:
     return hashlib.sha256(json.dumps([config_of(member.hypers), member.seed], sort_keys=True).encode()).hexdigest()
 
 
-def to_checkpoint(lane: Lane, nets: dict[str, Net]) -> Checkpoint:
-    """A copy of the whole lane on the CPU: `<net>/weights/<parameter>`, `<net>/buffers/…`, `<net>/adam/{m,v,steps}`, `best/…`."""
+def to_checkpoint(program: Program, lane: Lane) -> Checkpoint:
+    """A copy of the whole lane on the CPU.
+
+    `<net>/weights/<parameter>`, `<net>/buffers/…`, `<net>/adam/{m,v,steps}` or `<net>/sgd/{momentum,steps}`, `best/…`.
+    """
     tensors: Tensors = {}
     for name, state in lane.nets.items():
-        tensors |= _named(f"{name}/", nets[name], state.weights, state.buffers)
-        tensors |= {f"{name}/adam/m": state.m, f"{name}/adam/v": state.v, f"{name}/adam/steps": state.steps}
+        tensors |= _named(f"{name}/", program.nets[name], state.weights, state.buffers)
+        tensors |= {f"{name}/{program.optimisers[name]}/{part}": t for part, t in {**state.moments, "steps": state.steps}.items()}
     if lane.best:
-        tensors |= _named("best/", nets[CLASSIFIER], lane.best.weights, lane.best.buffers)
+        tensors |= _named("best/", program.nets[CLASSIFIER], lane.best.weights, lane.best.buffers)
     meta = {"epoch": lane.epoch, "diverged": lane.diverged, "best": _best_meta(lane.best), **_identity(lane.member)}
     return Checkpoint(_copied(tensors), meta)
 
@@ -96,19 +103,28 @@ def from_checkpoint(program: Program, member: Member, checkpoint: Checkpoint) ->
     if meta.get("digest") != digest(member):
         whose = f"{meta.get('key')} seed {meta.get('seed')}"
         raise ConfigError(f"the checkpoint of {whose} was made with other hyper-parameters or seed than {member.key}")
-    lane = Lane(member, {}, epoch=meta["epoch"], diverged=meta["diverged"])
-    device = program.task.train.x.device
+    lane = Lane(member, {}, _labels(program, member), epoch=meta["epoch"], diverged=meta["diverged"])
+    device = program.task.train.y.device
     try:
         for name, net in program.nets.items():
             weights, buffers = _unnamed(f"{name}/", net, tensors, program.dtype, device)
-            m, v = (tensors[f"{name}/adam/{part}"].to(device, program.dtype, copy=True) for part in "mv")
-            lane.nets[name] = NetState(weights, buffers, m, v, tensors[f"{name}/adam/steps"].clone())
+            own, parts = f"{name}/{program.optimisers[name]}", program.optimiser(name).moments
+            moments = {part: tensors[f"{own}/{part}"].to(device, program.dtype, copy=True) for part in parts}
+            lane.nets[name] = NetState(weights, buffers, moments, tensors[f"{own}/steps"].clone())
         if best := meta["best"]:
             selected = _unnamed("best/", program.nets[CLASSIFIER], tensors, program.dtype, device)
             lane.best = Best(best["epoch"], best["val_error"], best["test_error"], *selected)
     except (KeyError, RuntimeError) as error:
         raise DataError(f"the checkpoint of {member.key} at epoch {meta['epoch']} does not fit its networks: {error}") from error
     return lane
+
+
+def _labels(program: Program, member: Member) -> Tensor:
+    """Those of the training set, noisy where the trial asks for it: a function of the seed."""
+    y, h = program.task.train.y, member.hypers
+    if not h.label_noise:
+        return y
+    return noisy(y, h.label_noise, generator(member.seed, "label-noise", 0), h.noise_recipe, program.task.classes)
 
 
 def _identity(member: Member) -> dict[str, Any]:

@@ -8,25 +8,24 @@ on a CPU than vmap over grad).
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from nftlab.data.task import Split
-from nftlab.methods.base import Pass, Plan
-from nftlab.train.feed import Feed, seen
+from nftlab.methods.base import Plan
+from nftlab.train.feed import channels_last, chunks, seen
+from nftlab.train.graph import Recorder
 from nftlab.train.lane import Lane
 from nftlab.train.net import Tensors, stack, unstack
-from nftlab.train.optim import Adam
-from nftlab.train.program import CLASSIFIER, Program, Trees
+from nftlab.train.program import CLASSIFIER, Program
+from nftlab.train.steps import Steps
 
-EVAL_BATCH = 128  # activations that stay in memory the allocator keeps; larger ones are no faster on a CPU
 _PROGRESS_EVERY = 0.5  # seconds between two signs of life
-
-Lanes = list[Lane]
+_OVER = object()
 
 
 class Heart:
@@ -46,27 +45,47 @@ class Heart:
 class Group:
     """Lanes in one epoch. They change only at `commit`: an epoch that fails leaves them as they were."""
 
-    def __init__(self, program: Program, lanes: Lanes, plans: Sequence[Plan], heart: Heart) -> None:
-        self._program, self._lanes, self._plans, self._heart = program, lanes, plans, heart
+    def __init__(self, program: Program, lanes: Sequence[Lane], plans: Sequence[Plan], recorder: Recorder | None = None) -> None:
+        self._program, self._lanes, self._plans, self._recorder = program, lanes, plans, recorder
         self._states = {name: stack([lane.nets[name] for lane in lanes]) for name in program.nets}
-        self._totals: dict[str, Tensor] = {}
+        self._totals: dict[str, tuple[Tensor, int]] = {}  # sums over so many examples
 
-    def train(self) -> list[dict[str, float]]:
-        """All passes of the epoch; returns each lane's means over the examples, by name."""
+    def train(self, tick: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """All passes of the epoch, step by step; `tick` is called by what takes long between two steps."""
         for passes in zip(*(plan.passes for plan in self._plans), strict=True):
-            self._run(passes)
-        n = len(self._program.task.train)
-        values = {name: _host(total) for name, total in self._totals.items()}
-        return [{name: each[k] / n for name, each in values.items()} for k in range(len(self._lanes))]
+            steps = Steps(self._program, self._states, self._lanes, passes, tick)
+            for step, count in steps.runs():
+                yield from self._recorder.repeat(step, count) if self._recorder else _repeat(step, count)
+            steps.end()
+            self._totals |= {name: (total, steps.examples) for name, total in steps.totals.items()}
 
-    def evaluate(self, rows: list[int], split: Split) -> list[tuple[float, float]]:
+    def stream(self) -> contextlib.AbstractContextManager[object]:
+        """Where the steps are to be issued."""
+        return torch.cuda.stream(self._recorder.stream) if self._recorder else contextlib.nullcontext()
+
+    def begin(self) -> None:
+        """What was issued so far is done before the steps begin."""
+        if self._recorder:
+            self._recorder.stream.wait_stream(torch.cuda.current_stream(self._recorder.stream.device))
+
+    def end(self) -> None:
+        """The steps are done before what is issued from now on."""
+        if self._recorder:
+            torch.cuda.current_stream(self._recorder.stream.device).wait_stream(self._recorder.stream)
+
+    def means(self) -> list[dict[str, float]]:
+        """Each lane's means over the examples, by name. Waits for the device."""
+        values = {name: [value / n for value in _host(total)] for name, (total, n) in self._totals.items()}
+        return [{name: each[k] for name, each in values.items()} for k in range(len(self._lanes))]
+
+    def evaluate(self, rows: list[int], split: Split, heart: Heart) -> list[tuple[float, float]]:
         """`evaluate` of the classifiers of some of the lanes as they stand in this epoch."""
         state = self._states[CLASSIFIER]
         weights, buffers = state.weights, state.buffers
         if len(rows) < len(self._lanes):
             picked = rows if len(rows) > 1 else rows[0]
             weights, buffers = weights[picked], {name: buffer[picked] for name, buffer in buffers.items()}
-        return evaluate(self._program, weights, buffers, split, self._heart)
+        return evaluate(self._program, weights, buffers, split, heart)
 
     def commit(self) -> None:
         """Give the lanes their new numbers."""
@@ -75,85 +94,45 @@ class Group:
             lane.nets = {name: each[k] for name, each in states.items()}
             lane.epoch += 1
 
-    def _run(self, passes: Sequence[Pass]) -> None:
-        """One pass of every lane; `passes` differ in their numbers only."""
-        program, first = self._program, passes[0]
-        params, leaves = self._params(first.trains)
-        optimiser = self._optimiser(first.trains)
-        numbers = self._numbers(passes)
-        sites = program.nets[CLASSIFIER].dropout if first.dropout else ()
-        seeds, epochs = [lane.member.seed for lane in self._lanes], [lane.epoch + 1 for lane in self._lanes]
-        feed = Feed(program.task.train, seeds, epochs, first.stream, sites)
-        steps = {how: self._step(first.trains, how) for how in set(first.how)}
-        batches = feed.batches(program.edges, program.task.scale, program.dtype)
-        buffers = {name: state.buffers for name, state in self._states.items()}
-        totals: dict[str, Tensor] = {}
-        for i, (x, y, masks) in enumerate(batches):
-            names, step = steps[first.how[i]]
-            loss, changed, means = step(_of(params, names), _of(buffers, names), x, y, masks, numbers[i])
-            optimiser.step(torch.autograd.grad(loss.sum(), leaves, allow_unused=True, materialize_grads=True))
-            buffers |= changed
-            for name, mean in means.items():
-                totals[name] = totals[name].add_(mean, alpha=y.shape[-1]) if name in totals else mean * y.shape[-1]
-            self._heart.tick()
-        for name, state in self._states.items():
-            state.buffers = buffers[name]
-        self._totals |= totals
 
-    def _params(self, trains: str) -> tuple[Trees, list[Tensor]]:
-        """Views of all weights by network and name; those of the network that moves want gradients and are listed too."""
-        params = {name: self._program.nets[name].views(state.weights) for name, state in self._states.items()}
-        params[trains] = {name: view.detach().requires_grad_() for name, view in params[trains].items()}
-        return params, list(params[trains].values())
+def interleave(runs: Sequence[Group], heart: Heart) -> None:
+    """Train groups, step about: recorded ones each on its stream, at the same time."""
+    going = {run: run.train(heart.tick) for run in runs}
+    for run in runs:
+        run.begin()
+    while going:
+        for run, steps in list(going.items()):
+            with run.stream():
+                if next(steps, _OVER) is _OVER:
+                    del going[run]
+            heart.tick()
+    for run in runs:
+        run.end()
 
-    def _step(self, trains: str, how: int) -> tuple[tuple[str, ...], Callable[..., Any]]:
-        """The networks that a step needs, and the step mapped over the lanes."""
-        if trains != CLASSIFIER:
-            return tuple(self._states), self._mapped(self._program.tutor(how))
-        return tuple(self._states) if how else (CLASSIFIER,), self._mapped(self._program.learn(how))
 
-    def _mapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return torch.func.vmap(function) if len(self._lanes) > 1 else function
-
-    def _optimiser(self, trains: str) -> Adam:
-        settings = []
-        for lane in self._lanes:
-            h = lane.member.hypers
-            own = self._program.method.networks(h).get(trains)
-            settings.append((own.lr, own.weight_decay) if own else (h.lr, h.weight_decay))
-        lr, decay = zip(*settings, strict=True)
-        return Adam(self._states[trains], list(lr), list(decay), len(self._program.edges))
-
-    def _numbers(self, passes: Sequence[Pass]) -> list[dict[str, Tensor]]:
-        """The plans' numbers, batch by batch: () for one lane, (K,) for several."""
-        device, dtype, count = self._program.task.train.x.device, self._program.dtype, len(self._program.edges)
-        table = {}
-        for name in passes[0].numbers:
-            lanes = torch.tensor([each.numbers[name] for each in passes], dtype=torch.float64).to(device, dtype)
-            table[name] = lanes.T.unbind(0) if len(passes) > 1 else lanes[0].unbind(0)
-        return [{name: rows[i] for name, rows in table.items()} for i in range(count)]
+def _repeat(step: Callable[[], None], count: int) -> Iterator[None]:
+    for _ in range(count):
+        step()
+        yield
 
 
 @torch.no_grad()
 def evaluate(program: Program, weights: Tensor, buffers: Tensors, split: Split, heart: Heart) -> list[tuple[float, float]]:
     """(mean cross-entropy, error in percent) on a split, in eval mode on the data as they are, of each classifier in (P,) or (K, P)."""
     params = program.nets[CLASSIFIER].views(weights)
-    logits = torch.func.vmap(program.logits, in_dims=(0, 0, None)) if weights.dim() > 1 else program.logits
-    loss = torch.zeros(weights.shape[:-1], dtype=program.dtype, device=split.x.device)
+    stacked = weights.dim() > 1
+    logits = torch.func.vmap(program.logits, in_dims=(0, 0, None)) if stacked else program.logits
+    loss = torch.zeros(weights.shape[:-1], dtype=program.dtype, device=weights.device)
     wrong = torch.zeros_like(loss, dtype=torch.int64)
-    for start in range(0, len(split), EVAL_BATCH):
-        rows = slice(start, start + EVAL_BATCH)
-        out = logits(params, buffers, seen(split.x[rows], program.task.scale, program.dtype))
+    for rows in chunks(len(split), weights):
+        x = seen(split.x[rows], program.task.scale, program.dtype)
+        out = logits(params, buffers, x if stacked else channels_last(x))
         labels = split.y[rows].expand(out.shape[:-1])
         loss -= out.log_softmax(-1).gather(-1, labels.unsqueeze(-1)).sum((-2, -1))
         wrong += out.argmax(-1).ne(labels).sum(-1)
         heart.tick()
     n = len(split)
     return [(total / n, 100 * count / n) for total, count in zip(_host(loss), _host(wrong), strict=True)]
-
-
-def _of(trees: Trees, names: tuple[str, ...]) -> Trees:
-    return {name: trees[name] for name in names}
 
 
 def _host(tensor: Tensor) -> list[float]:

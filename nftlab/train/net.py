@@ -5,37 +5,42 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from nftlab.train.arithmetic import Precision
 from nftlab.train.networks import DropoutSites
 from nftlab.train.rng import seed_of
 
 Tensors = dict[str, Tensor]
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 @dataclass
 class NetState:
     """All numbers of one network in training: of one lane, or of K lanes with a leading axis K on every tensor.
 
-    `weights` (P,) are the parameters one after the other, `m` and `v` (P,) Adam's averages of gradients and their
-    squares, `steps` () int64 on the CPU the optimiser steps taken, `buffers` BatchNorm's running statistics.
+    `weights` (P,) are the parameters one after the other, `moments` what the optimiser keeps of each of them (P,),
+    `steps` () int64 on the CPU the optimiser steps taken, `buffers` BatchNorm's running statistics.
     """
 
     weights: Tensor
     buffers: Tensors
-    m: Tensor
-    v: Tensor
+    moments: Tensors
     steps: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.int64))
 
 
 class Net:
-    """What `build` builds, as code and shapes without numbers: call it with parameters and buffers."""
+    """What `build` builds, as code and shapes without numbers: call it with parameters and buffers.
 
-    def __init__(self, build: Callable[[], nn.Module]) -> None:
-        self._build = build
+    Layers compute in `precision.layers`; BatchNorm, and whatever lies outside the network, in `precision.state`.
+    """
+
+    def __init__(self, build: Callable[[], nn.Module], precision: Precision) -> None:
+        self._build, self._precision = build, precision
         with torch.device("meta"):
             skeleton = build()
         # one skeleton per mode: switching a module's mode at every call would walk its layers
@@ -43,22 +48,29 @@ class Net:
         self.shapes = {name: p.shape for name, p in skeleton.named_parameters()}
         self.sizes = [shape.numel() for shape in self.shapes.values()]
         self.needs_pairs = any(isinstance(layer, nn.BatchNorm1d) for layer in skeleton.modules())
+        norms = [f"{name}." for name, layer in skeleton.named_modules() if isinstance(layer, _NORMS)]
+        self._cast = [name for name in self.shapes if not name.startswith(tuple(norms))] if precision.layers != precision.state else []
         self.dropout: DropoutSites = skeleton.dropout  # type: ignore[assignment]  # nn.Module types attributes as tensors
 
-    def __call__(self, params: Tensors, buffers: Tensors, *inputs: object, train: bool) -> tuple[Tensor, Tensors]:
+    def __call__(self, params: Tensors, buffers: Tensors, *inputs: Any, train: bool) -> tuple[Tensor, Tensors]:
         """(output, new buffers); in train mode BatchNorm uses batch statistics and the given buffers stay as they are."""
         if train:
             buffers = {name: buffer.clone() for name, buffer in buffers.items()}
-        return functional_call(self._modes[train], (params, buffers), inputs), buffers
+        if not self._cast:
+            return functional_call(self._modes[train], (params, buffers), inputs), buffers
+        params = params | {name: params[name].to(self._precision.layers) for name in self._cast}
+        first, *rest = inputs
+        out = functional_call(self._modes[train], (params, buffers), (first.to(self._precision.layers), *rest))
+        return out.to(self._precision.state), buffers
 
-    def initial(self, seed: int, purpose: str, dtype: torch.dtype, device: torch.device) -> NetState:
-        """Fresh numbers, drawn in float32 whatever `dtype` is; torch's global generator is left as it was."""
+    def initial(self, seed: int, purpose: str, dtype: torch.dtype, device: torch.device, moments: Sequence[str] = ()) -> NetState:
+        """Fresh numbers, drawn in float32 whatever `dtype` is, moments being 0; torch's global generator is left as it was."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(seed, purpose))
             module = self._build()
         weights = torch.cat([p.detach().flatten() for p in module.parameters()]).to(device, dtype)
         buffers = {name: b.to(device, dtype) for name, b in module.named_buffers()}
-        return NetState(weights, buffers, torch.zeros_like(weights), torch.zeros_like(weights))
+        return NetState(weights, buffers, {name: torch.zeros_like(weights) for name in moments})
 
     def views(self, weights: Tensor) -> Tensors:
         """The parameters by name, as views of (P,) or (K, P) weights."""
@@ -84,18 +96,19 @@ class BoundNet:
 def stack(states: list[NetState]) -> NetState:
     """Copies of the lanes' numbers with a leading axis; a single lane gets no axis."""
     buffers = {name: _copy([s.buffers[name] for s in states]) for name in states[0].buffers}
-    weights, m, v, steps = (_copy(tensors) for tensors in zip(*((s.weights, s.m, s.v, s.steps) for s in states), strict=True))
-    return NetState(weights, buffers, m, v, steps)
+    moments = {name: _copy([s.moments[name] for s in states]) for name in states[0].moments}
+    return NetState(_copy([s.weights for s in states]), buffers, moments, _copy([s.steps for s in states]))
 
 
 def unstack(state: NetState) -> list[NetState]:
     """The inverse of `stack`: one state per lane, views of the stacked tensors."""
     if state.weights.dim() == 1:
         return [state]
-    return [
-        NetState(state.weights[k], {name: b[k] for name, b in state.buffers.items()}, state.m[k], state.v[k], state.steps[k])
-        for k in range(len(state.weights))
-    ]
+    return [NetState(state.weights[k], _of(state.buffers, k), _of(state.moments, k), state.steps[k]) for k in range(len(state.weights))]
+
+
+def _of(tensors: Tensors, k: int) -> Tensors:
+    return {name: tensor[k] for name, tensor in tensors.items()}
 
 
 def _copy(tensors: Sequence[Tensor]) -> Tensor:

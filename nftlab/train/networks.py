@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import prod
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._C._functorch import is_batchedtensor
 
 from nftlab.errors import ConfigError
 
@@ -19,10 +21,31 @@ Shape = tuple[int, ...]
 DropoutSites = tuple[tuple[Shape, float], ...]
 
 
-def batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.Module:
-    """The layer without its counter of batches, which only a cumulative average (momentum None) would read."""
-    layer.num_batches_tracked = None
-    return layer
+class Norm1d(nn.BatchNorm1d):
+    """BatchNorm in its own precision whatever its input's is, without the counter that only a cumulative average would read."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.num_batches_tracked = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _mixed(super().forward, x, self.weight.dtype)
+
+
+class Norm2d(nn.BatchNorm2d):
+    """The same for channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.num_batches_tracked = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _mixed(super().forward, x, self.weight.dtype)
+
+
+def _mixed(norm: Callable[[Tensor], Tensor], x: Tensor, own: torch.dtype) -> Tensor:
+    """torch's BatchNorm takes an input of another precision than its own; mapped over lanes it does not."""
+    return norm(x.to(own)).to(x.dtype) if x.dtype != own and is_batchedtensor(x) else norm(x)
 
 
 class LinearBeforeNorm(nn.Linear):
@@ -75,7 +98,7 @@ class FCB(nn.Module):
         widths = (prod(shape), *self.widths)
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
-            layers += [LinearBeforeNorm(before, after), batch_norm(nn.BatchNorm1d(after)), nn.ReLU()]
+            layers += [LinearBeforeNorm(before, after), Norm1d(after), nn.ReLU()]
         self.hidden = nn.Sequential(*layers)
         self.out = nn.Linear(widths[-1], outputs)
 
@@ -109,10 +132,10 @@ class ConvNet(nn.Module):
             x = F.relu(conv(x))
         x = F.max_pool2d(x, 2)
         if masks:
-            x = x * masks[0]
+            x = (x * masks[0]).to(x.dtype)  # masks stay exact in any precision
         x = F.relu(self.hidden(x.flatten(1)))
         if masks:
-            x = x * masks[1]
+            x = (x * masks[1]).to(x.dtype)
         return self.out(x)
 
 
@@ -128,4 +151,44 @@ class CNNB(ConvNet):
     kernels = ((32, 4), (48, 4), (64, 3), (64, 2))
 
 
-NETWORKS: dict[str, Callable[[Shape, int], nn.Module]] = {"fc-a": FCA, "fc-b": FCB, "cnn-a": CNNA, "cnn-b": CNNB}
+class Residual(nn.Module):
+    """Two 3×3 convolutions, the first of stride `stride`, added to their input, which a 1×1 convolution fits where shapes differ."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
+        self.norm1 = Norm2d(after)
+        self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.norm2 = Norm2d(after)
+        fit = (nn.Conv2d(before, after, 1, stride, bias=False), Norm2d(after))
+        self.shortcut = nn.Sequential(*(fit if stride > 1 or before != after else ()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        return F.relu(out + self.shortcut(x))
+
+
+class ResNet18(nn.Module):
+    """ResNet18 with the stem for small images: a 3×3 convolution of stride 1, four stages of two blocks, a mean over the places."""
+
+    dropout: DropoutSites = ()
+    widths: tuple[int, ...] = (64, 128, 256, 512)
+
+    def __init__(self, shape: Shape, outputs: int) -> None:
+        super().__init__()
+        if len(shape) != 3 or min(shape[1:]) < 2:
+            raise ConfigError(f"a residual network needs images of 2×2 at least, the examples have shape {shape}", "use fc-a or fc-b")
+        self.conv = nn.Conv2d(shape[0], self.widths[0], 3, padding=1, bias=False)
+        self.norm = Norm2d(self.widths[0])
+        blocks, before = [], self.widths[0]
+        for stage, width in enumerate(self.widths):
+            blocks += [Residual(before, width, 2 if stage else 1), Residual(width, width, 1)]
+            before = width
+        self.blocks = nn.Sequential(*blocks)
+        self.out = nn.Linear(before, outputs)
+
+    def forward(self, x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
+        return self.out(self.blocks(F.relu(self.norm(self.conv(x)))).mean((-2, -1)))
+
+
+NETWORKS: dict[str, Callable[[Shape, int], nn.Module]] = {"fc-a": FCA, "fc-b": FCB, "cnn-a": CNNA, "cnn-b": CNNB, "resnet18": ResNet18}

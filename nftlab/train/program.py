@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,14 +14,14 @@ from nftlab.data.task import Task
 from nftlab.errors import ConfigError
 from nftlab.hypers import Hypers
 from nftlab.methods import METHODS, Method
-from nftlab.methods.base import Numbers, cross_entropy
-from nftlab.train.feed import bounds
+from nftlab.methods.base import Numbers, bounds, cross_entropy
+from nftlab.train.arithmetic import PRECISIONS, Precision
 from nftlab.train.net import BoundNet, Net, Tensors
 from nftlab.train.networks import NETWORKS
+from nftlab.train.optim import OPTIMISERS, Optimiser
 from nftlab.train.simplifiers import SIMPLIFIERS
 
 CLASSIFIER = "classifier"
-DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
 
 Trees = dict[str, Tensors]  # network → name → tensor
 # (objective, new buffers, means over the batch to log)
@@ -30,13 +30,24 @@ Step = tuple[Tensor, Trees, dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Program:
-    """Networks, method, data and batches of a pack."""
+    """Networks, method, data and batches of a pack; of `hypers` the static fields count."""
 
     task: Task
+    hypers: Hypers
     method: Method
     nets: dict[str, Net]
+    optimisers: dict[str, str]  # of each network: a key of optim.OPTIMISERS
     edges: list[tuple[int, int]]  # of the batches of a pass
-    dtype: torch.dtype
+    precision: Precision
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of everything outside the networks' layers."""
+        return self.precision.state
+
+    def optimiser(self, name: str) -> type[Optimiser]:
+        """What moves a network."""
+        return OPTIMISERS[self.optimisers[name]]
 
     def learn(self, how: int) -> Callable[..., Step]:
         """The classifier's step on one batch: cross-entropy of what the method shows."""
@@ -64,6 +75,10 @@ class Program:
 
         return step
 
+    def score(self, params: Trees, buffers: Trees, x: Tensor, y: Tensor) -> Tensor:
+        """The method's score of each example."""
+        return self.method.score(self._bind(params, buffers), x, y)
+
     def logits(self, params: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
         """The classifier in eval mode."""
         return self.nets[CLASSIFIER](params, buffers, x, train=False)[0]
@@ -77,19 +92,19 @@ def build(task: Task, h: Hypers) -> Program:
     if h.algorithm not in METHODS or h.network not in NETWORKS:
         raise ConfigError(f"no algorithm {h.algorithm!r} with network {h.network!r} can be trained here")
     outputs = max(10, task.classes) if h.outputs == "ten" else task.classes
-    method = METHODS[h.algorithm](h, prod(task.shape))
-    nets = {CLASSIFIER: Net(lambda: NETWORKS[h.network](task.shape, outputs))}
+    method = METHODS[h.algorithm](h, prod(task.shape), len(task.train))
+    if h.augment != "none" and len(task.shape) != 3:
+        raise ConfigError(f"{h.augment} needs images, the examples have shape {task.shape}", "use augment none")
+    precision = PRECISIONS[h.precision]
+    nets = {CLASSIFIER: Net(lambda: NETWORKS[h.network](task.shape, outputs), precision)}
     for name, network in method.networks(h).items():
-        nets[name] = _second(network.kind, task, outputs, h)
+        nets[name] = Net(partial(SIMPLIFIERS[network.kind], task.shape, outputs, h), precision)
+    optimisers = {name: h.optimizer if name == CLASSIFIER else "adam" for name in nets}
     edges = bounds(len(task.train), h.batch_size)
     smallest = min((stop - start for start, stop in edges), default=0)
     if not smallest or (smallest == 1 and any(net.needs_pairs for net in nets.values())):
         raise ConfigError(f"batches of {smallest} examples cannot train {h.network}", "raise batch_size")
-    return Program(task, method, nets, edges, DTYPES[h.precision])
-
-
-def _second(kind: str, task: Task, labels: int, h: Any) -> Net:
-    return Net(lambda: SIMPLIFIERS[kind](task.shape, labels, h))
+    return Program(task, h, method, nets, optimisers, edges, precision)
 
 
 def _buffers(nets: dict[str, BoundNet]) -> Trees:

@@ -15,18 +15,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nftlab.errors import ConfigError
-from nftlab.train.networks import ConvBeforeNorm, DropoutSites, Shape, batch_norm
+from nftlab.train.networks import ConvBeforeNorm, DropoutSites, Norm2d, Shape
 
 
 class DoubleConv(nn.Sequential):
     """Twice 3×3 convolution → BatchNorm → ReLU; a `linear` one ends with its second convolution."""
 
     def __init__(self, before: int, between: int, after: int, *, linear: bool = False) -> None:
-        start = [ConvBeforeNorm(before, between, 3, padding=1), batch_norm(nn.BatchNorm2d(between)), nn.ReLU()]
+        start = [ConvBeforeNorm(before, between, 3, padding=1), Norm2d(between), nn.ReLU()]
         if linear:
             super().__init__(*start, nn.Conv2d(between, after, 3, padding=1))
         else:
-            super().__init__(*start, ConvBeforeNorm(between, after, 3, padding=1), batch_norm(nn.BatchNorm2d(after)), nn.ReLU())
+            super().__init__(*start, ConvBeforeNorm(between, after, 3, padding=1), Norm2d(after), nn.ReLU())
 
 
 class UNet(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nftlab.hypers import build
 from nftlab.methods import NeuralFriendly, Pass, Plan
-from nftlab.methods.neural_friendly import Schedule
+from nftlab.methods.neural_friendly import schedule
 
 
 def hypers(mode: str = "code", **fields: Any) -> Any:
@@ -18,7 +18,7 @@ def hypers(mode: str = "code", **fields: Any) -> Any:
 
 
 def plan(h: Any, epoch: int, steps: int, features: int = 784) -> Plan:
-    return NeuralFriendly(h, features).plan(h, epoch, steps)
+    return NeuralFriendly(h, features, 0).plan(h, epoch, steps)
 
 
 def passes(plan: Plan) -> list[str]:
@@ -37,8 +37,8 @@ def test_penalty_of_the_paper(epoch: int, eta: float) -> None:
 
 def test_the_papers_first_epoch_is_of_raw_data_and_its_last_ones_too() -> None:
     h = hypers("paper", epochs=200, ratio_simp=0.25, eta_max=1.0)
-    assert Schedule(h, 313).strength(1, 0) == 1.0  # η = 0
-    assert Schedule(h, 313).strength(51, 0) == 0.0  # η = η_max
+    assert schedule(h, 313).strength(1, 0) == 1.0  # η = 0
+    assert schedule(h, 313).strength(51, 0) == 0.0  # η = η_max
     for epoch in (1, 51, 200):
         assert passes(plan(h, epoch, 313)) == ["classifier"]
         assert set(learning(plan(h, epoch, 313)).how) == {0}
@@ -56,7 +56,7 @@ def test_penalty_of_the_code(epoch: int, eta: float) -> None:
 
 def test_the_codes_last_simplified_epoch() -> None:
     h = hypers(epochs=200, ratio_simp=0.25)
-    assert Schedule(h, 313).length == 15650
+    assert schedule(h, 313).length == 15650
     last = plan(h, 50, 313)
     assert last.values["nft/strength"] == pytest.approx(4.08e-9, rel=1e-3)
     assert passes(last) == ["classifier", "simplifier"]
@@ -72,7 +72,7 @@ def test_the_codes_last_simplified_epoch() -> None:
     [(30, 0.85, 625, 15937), (30, 0.05, 2188, 3282), (250, 0.7, 313, 54775), (200, 0.85, 1250, 212500)],
 )
 def test_length_of_the_codes_schedule(epochs: int, ratio: float, steps: int, length: int) -> None:
-    assert Schedule(hypers(epochs=epochs, ratio_simp=ratio), steps).length == length
+    assert schedule(hypers(epochs=epochs, ratio_simp=ratio), steps).length == length
 
 
 def test_a_switch_inside_an_epoch_skips_the_simplifiers_pass_and_makes_the_epoch_eligible() -> None:
@@ -102,8 +102,8 @@ def test_too_short_a_schedule_is_classic_training(mode: str, ratio: float, epoch
 
 
 def test_linear_scaling_fades_linearly() -> None:
-    schedule = Schedule(hypers(scaling="linear", epochs=10, ratio_simp=0.5), 4)
-    assert [schedule.strength(1, 0), schedule.strength(3, 2), schedule.strength(6, 0)] == [1.0, 0.5, 0.0]
+    fading = schedule(hypers(scaling="linear", epochs=10, ratio_simp=0.5), 4)
+    assert [fading.strength(1, 0), fading.strength(3, 2), fading.strength(6, 0)] == [1.0, 0.5, 0.0]
 
 
 def test_the_papers_schedule_can_start_with_simplified_data() -> None:
@@ -129,7 +129,7 @@ def test_weight_of_the_penalty_that_the_code_adds_twice(d: int, eta_max: float, 
 def objective(h: Any, number: float, x: Tensor, simple: Tensor, y: Tensor) -> Tensor:
     """The tutor's objective where the simplifier answers `simple` and the classifier is a sum over columns."""
     nets = {"simplifier": lambda x, y, train: simple, "classifier": lambda x, masks, train: x.view(len(x), 3, -1).sum(-1)}
-    method = NeuralFriendly(h, x[0].numel())
+    method = NeuralFriendly(h, x[0].numel(), len(x))
     return method.tutor(nets, x, y, (), 0, {"eta": torch.tensor(number, dtype=x.dtype)})[0]
 
 

@@ -1,4 +1,4 @@
-"""Classic and neural friendly training as plain modules, torch.optim.Adam and straight loops.
+"""The methods as plain modules, torch.optim and straight loops.
 
 An independent reading of the methods' specification: nothing here comes from nftlab. Initial weights, the order of
 examples and the dropout masks are handed in as tensors; parameters are loaded by position.
@@ -7,119 +7,152 @@ examples and the dropout masks are handed in as tensors; parameters are loaded b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil, floor
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from tests.train.reference_nets import drop
+
 Batches = Sequence[Tensor]  # row numbers of each batch of one pass
 Masks = Sequence[Sequence[Tensor]]  # of each batch of one pass
-
-
-class Dropped(nn.Module):
-    """Multiplies by the next of the masks it was given; without masks it is the identity."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mask: Tensor | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x if self.mask is None else x * self.mask
-
-
-def fc_a(inputs: int, classes: int) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 10), nn.Tanh(), nn.Linear(10, classes))
-
-
-def fc_b(inputs: int, classes: int, widths: Sequence[int]) -> nn.Module:
-    layers: list[nn.Module] = [nn.Flatten()]
-    for width in widths:
-        layers += [nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.ReLU()]
-        inputs = width
-    return nn.Sequential(*layers, nn.Linear(inputs, classes))
-
-
-def cnn(convs: Sequence[tuple[int, int]], channels: int, side: int, classes: int) -> nn.Module:
-    layers: list[nn.Module] = []
-    for filters, size in convs:
-        layers += [nn.Conv2d(channels, filters, size), nn.ReLU()]
-        channels, side = filters, side - size + 1
-    layers += [nn.MaxPool2d(2), Dropped(), nn.Flatten(), nn.Linear(channels * (side // 2) ** 2, 128), nn.ReLU(), Dropped()]
-    return nn.Sequential(*layers, nn.Linear(128, classes))
-
-
-def double_conv(a: int, m: int, b: int, last: bool = True) -> nn.Sequential:
-    layers = [nn.Conv2d(a, m, 3, padding=1), nn.BatchNorm2d(m), nn.ReLU(), nn.Conv2d(m, b, 3, padding=1)]
-    return nn.Sequential(*layers, *([nn.BatchNorm2d(b), nn.ReLU()] if last else []))
-
-
-class UNet(nn.Module):
-    """Two shapes written out: one level (nu = 1) and two (nu = 2)."""
-
-    def __init__(self, channels: int, labels: int, n_f: int, nu: int, bn_relu: bool) -> None:
-        super().__init__()
-        self.labels, self.nu = labels, nu
-        self.inc = double_conv(channels + labels, n_f, n_f)
-        if nu == 1:
-            self.down1 = double_conv(n_f, n_f, n_f)
-            self.up2 = double_conv(2 * n_f, n_f, channels, bn_relu)
-        else:
-            self.down1 = double_conv(n_f, 2 * n_f, 2 * n_f)
-            self.down2 = double_conv(2 * n_f, 2 * n_f, 2 * n_f)
-            self.up1 = double_conv(4 * n_f, 2 * n_f, n_f)
-            self.up2 = double_conv(2 * n_f, n_f, channels, bn_relu)
-
-    @staticmethod
-    def _join(skip: Tensor, low: Tensor) -> Tensor:
-        low = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)(low)
-        dy, dx = skip.size(2) - low.size(2), skip.size(3) - low.size(3)
-        return torch.cat([skip, F.pad(low, [dx // 2, dx - dx // 2, dy // 2, dy - dy // 2])], dim=1)
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        if self.labels:
-            planes = torch.zeros(len(x), self.labels, x.size(2), x.size(3), dtype=x.dtype)
-            planes[torch.arange(len(x)), y] = 1
-            x = torch.cat([x, planes], dim=1)
-        x1 = self.inc(x)
-        x2 = self.down1(F.max_pool2d(x1, 2))
-        if self.nu == 1:
-            return self.up2(self._join(x1, x2))
-        x3 = self.down2(F.max_pool2d(x2, 2))
-        return self.up2(self._join(x1, self.up1(self._join(x2, x3))))
-
-
-def load(module: nn.Module, parameters: Sequence[Tensor]) -> None:
-    """Initial values, by position."""
-    own = list(module.parameters())
-    assert [p.shape for p in own] == [p.shape for p in parameters]
-    with torch.no_grad():
-        for p, value in zip(own, parameters, strict=True):
-            p.copy_(value)
-
-
-def drop(classifier: nn.Module, masks: Sequence[Tensor] | None) -> None:
-    """Hand a batch's masks to the dropout layers, or none."""
-    for i, layer in enumerate(m for m in classifier.modules() if isinstance(m, Dropped)):
-        layer.mask = masks[i] if masks else None
 
 
 def adam(module: nn.Module, lr: float, weight_decay: float) -> torch.optim.Adam:
     return torch.optim.Adam(module.parameters(), lr=lr, weight_decay=weight_decay)
 
 
+def learn(net: nn.Module, optimiser: torch.optim.Optimizer, x: Tensor, y: Tensor, masks: Sequence[Tensor]) -> None:
+    """One step on one batch."""
+    net.train()
+    drop(net, masks)
+    optimiser.zero_grad()
+    F.cross_entropy(net(x), y).backward()
+    optimiser.step()
+
+
 def classic(
-    net: nn.Module, x: Tensor, y: Tensor, orders: Sequence[Batches], masks: Sequence[Masks], lr: float, weight_decay: float
+    net: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    orders: Sequence[Batches],
+    masks: Sequence[Masks],
+    optimiser: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
 ) -> None:
     """Epochs of classic training."""
-    optimiser = adam(net, lr, weight_decay)
-    net.train()
     for epoch, batches in enumerate(orders):
         for step, rows in enumerate(batches):
-            drop(net, masks[epoch][step])
-            optimiser.zero_grad()
-            F.cross_entropy(net(x[rows]), y[rows]).backward()
-            optimiser.step()
+            learn(net, optimiser, x[rows], y[rows], masks[epoch][step])
+        if scheduler:
+            scheduler.step()
+
+
+def faded(t: int, ratio: float, total: int) -> float:
+    """The published programs' quadratic schedule after t of `total` steps."""
+    last = int(ratio * total)
+    return max(1 - t / last, 0) ** 2 if last else 0
+
+
+def friendly(
+    net: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    orders: Sequence[Batches],
+    masks: Sequence[Masks],
+    *,
+    total_epochs: int,
+    ratio: float,
+    tau: int,
+    beta: float,
+    confidence: float | None,
+    lr: float,
+    weight_decay: float,
+) -> int:
+    """The published program without its reordering; returns how many examples came to rest before their iterations were over."""
+    optimiser, t, rested = adam(net, lr, weight_decay), 0, 0
+    for epoch, batches in enumerate(orders):
+        for step, rows in enumerate(batches):
+            net.eval()
+            drop(net, None)
+            shown, active = x[rows].clone(), torch.arange(len(rows))
+            for _ in range(int(tau * faded(t, ratio, total_epochs * len(batches)))):
+                moving = shown[active].requires_grad_()
+                outputs = net(moving)
+                (slope,) = torch.autograd.grad(F.cross_entropy(outputs, y[rows][active]), moving)
+                probability, guess = outputs.softmax(1).max(1)
+                rest = (guess == y[rows][active]) & (probability > confidence if confidence is not None else True)
+                rested += int(rest.sum())
+                active, slope = active[~rest], slope[~rest]
+                if not len(active):
+                    break
+                shown[active] -= beta * slope
+            learn(net, optimiser, shown, y[rows], masks[epoch][step])
+            t += 1
+    return rested
+
+
+def easy_first(
+    net: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    orders: Sequence[Batches],
+    masks: Sequence[Masks],
+    *,
+    total_epochs: int,
+    ratio: float,
+    kappa_0: float,
+    lr: float,
+    weight_decay: float,
+) -> list[int]:
+    """Of each batch the easiest, in their order; returns how many were kept of each."""
+    optimiser, t, counts = adam(net, lr, weight_decay), 0, []
+    for epoch, batches in enumerate(orders):
+        for step, rows in enumerate(batches):
+            kappa = 1 - (1 - kappa_0) * faded(t, ratio, total_epochs * len(batches))
+            k = ceil(kappa * len(rows))
+            net.eval()
+            drop(net, None)
+            losses = F.cross_entropy(net(x[rows]), y[rows], reduction="none")
+            easiest = sorted(sorted(range(len(rows)), key=lambda i: losses[i].item())[:k])
+            learn(net, optimiser, x[rows[easiest]], y[rows[easiest]], [m[:k] for m in masks[epoch][step]])
+            counts.append(k)
+            t += 1
+    return counts
+
+
+def easy_epochs(
+    net: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    orders: Sequence[Batches],
+    masks: Sequence[Masks],
+    *,
+    total_epochs: int,
+    ratio: float,
+    kappa_0: float,
+    lr: float,
+    weight_decay: float,
+) -> list[int]:
+    """Of the whole set the easiest, once an epoch; batches of eight, a last one of one joins the one before. Returns how many."""
+    optimiser, counts = adam(net, lr, weight_decay), []
+    for epoch, batches in enumerate(orders):
+        k = floor((1 - (1 - kappa_0) * faded(epoch, ratio, total_epochs)) * len(x))
+        net.eval()
+        drop(net, None)
+        losses = F.cross_entropy(net(x), y, reduction="none")
+        easiest = set(sorted(range(len(x)), key=lambda i: losses[i].item())[:k])
+        drawn = torch.tensor([i for i in torch.cat(list(batches)).tolist() if i in easiest])
+        drops = [torch.cat([m[site] for m in masks[epoch]]) for site in range(len(masks[epoch][0]))]
+        start = 0
+        while start < k:
+            stop = k if start + 8 >= k - 1 else start + 8
+            learn(net, optimiser, x[drawn[start:stop]], y[drawn[start:stop]], [m[start:stop] for m in drops])
+            start = stop
+        counts.append(k)
+    return counts
 
 
 def paper(

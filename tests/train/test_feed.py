@@ -5,12 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nftlab.train.feed import Feed, bounds
+from nftlab.methods.base import bounds
+from nftlab.train.feed import Batch, Feed, channels_last
 from nftlab.train.networks import NETWORKS
-from nftlab.train.rng import generator
+from nftlab.train.rng import generator, keys, words
 from tests.train import tiny
 
 SITES = (((3, 2), 0.25), ((5,), 0.5))
+
+
+def fed(feed: Feed, examples: int, scale: float) -> list[Batch]:
+    """All batches of eight."""
+    return [feed.batch(torch.arange(*edge), scale, torch.float64) for edge in bounds(examples, 8)]
 
 
 @pytest.mark.parametrize(
@@ -25,17 +31,17 @@ def test_a_last_batch_of_one_joins_the_one_before(examples: int, batch: int, siz
 
 def test_every_example_comes_once_with_its_label() -> None:
     data = tiny.task(n=33)
-    batches = list(Feed(data.train, [4], [1], "", ()).batches(bounds(33, 8), 1.0, torch.float32))
+    batches = fed(Feed(data.train, [4], [1], "", ()), 33, 1.0)
     seen = torch.cat([x.flatten(1) for x, _, _ in batches])
     order = torch.randperm(33, generator=generator(4, "order", 1))
-    assert torch.equal(seen, data.train.x.float().flatten(1)[order])
+    assert torch.equal(seen, data.train.x.double().flatten(1)[order])
     assert torch.equal(torch.cat([y for _, y, _ in batches]), data.train.y[order])
 
 
 def test_a_lane_is_fed_the_same_in_any_company() -> None:
     data = tiny.task(n=20)
-    alone = list(Feed(data.train, [7], [3], "s ", SITES).batches(bounds(20, 8), 0.5, torch.float64))
-    among = list(Feed(data.train, [1, 7], [2, 3], "s ", SITES).batches(bounds(20, 8), 0.5, torch.float64))
+    alone = fed(Feed(data.train, [7], [3], "s ", SITES), 20, 0.5)
+    among = fed(Feed(data.train, [1, 7], [2, 3], "s ", SITES), 20, 0.5)
     for one, many in zip(alone, among, strict=True):
         for mine, stacked in zip((*one[:2], *one[2]), (*many[:2], *many[2]), strict=True):
             assert torch.equal(mine, stacked[1])
@@ -50,8 +56,38 @@ def test_seed_purpose_and_epoch_each_change_the_numbers() -> None:
 def test_masks_drop_at_their_rate_and_keep_the_mean() -> None:
     data = tiny.task((1, 28, 28), n=64)
     sites = NETWORKS["cnn-a"](data.shape, 10).dropout  # type: ignore[arg-type]
-    _, _, masks = next(Feed(data.train, [0], [1], "", sites).batches([(0, 64)], 1.0, torch.float64))
+    _, _, masks = Feed(data.train, [0], [1], "", sites).batch(torch.arange(64), 1.0, torch.float64)
     for mask, (shape, rate) in zip(masks, sites, strict=True):
         assert mask.shape == (64, *shape)
         assert sorted(mask.unique().tolist()) == [0.0, 1 / (1 - rate)]
         assert mask.mean().item() == pytest.approx(1.0, abs=0.03)
+
+
+def test_masks_do_not_depend_on_the_cut_into_batches() -> None:
+    data = tiny.task(n=20)
+    whole = Feed(data.train, [7], [3], "s ", SITES).batch(torch.arange(20), 1.0, torch.float64)[2]
+    parts = [masks for _, _, masks in fed(Feed(data.train, [7], [3], "s ", SITES), 20, 1.0)]
+    assert all(torch.equal(torch.cat(pieces), mask) for pieces, mask in zip(zip(*parts, strict=True), whole, strict=True))
+
+
+def test_words_are_splitmix64() -> None:
+    # the generator's first numbers from state 1234567, as its reference implementation prints them
+    first = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821]
+    assert [number % 2**64 for number in words(torch.tensor(1234567), torch.arange(5)).tolist()] == first
+    two = words(torch.tensor([1234567, 5]), torch.arange(4).view(2, 2))
+    assert two.shape == (2, 2, 2)
+    assert torch.equal(two[0].flatten(), words(torch.tensor(1234567), torch.arange(4)))
+
+
+def test_keys_follow_seed_purpose_and_epoch() -> None:
+    drawn = [keys([seed], purpose, [epoch], "cpu").item() for seed, purpose, epoch in ((0, "a", 1), (1, "a", 1), (0, "b", 1), (0, "a", 2))]
+    assert len(set(drawn)) == 4
+    assert keys([0, 1], "a", [1, 1], "cpu").tolist() == drawn[:2]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_one_lane_lie_channels_last(channels: int) -> None:
+    x = torch.rand(2, channels, 4, 5)
+    assert torch.equal(channels_last(x), x)
+    assert channels_last(x).stride() == (20 * channels, 1, 5 * channels, channels)
+    assert channels_last(x[:, 0]).stride() == x[:, 0].stride()

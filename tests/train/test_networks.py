@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from nftlab.errors import ConfigError
+from nftlab.train.arithmetic import PRECISIONS
 from nftlab.train.net import Net
 from nftlab.train.networks import NETWORKS
 from nftlab.train.simplifiers import SIMPLIFIERS
@@ -39,6 +40,7 @@ def count(net: nn.Module) -> int:
         ("cnn-b", GREY, 10, 734_298),
         ("cnn-b", GREY, 2, 733_266),
         ("cnn-b", COLOUR, 10, 1_063_002),
+        ("resnet18", COLOUR, 10, 11_173_962),
     ],
 )
 def test_parameters_of_classifiers(network: str, shape: tuple[int, ...], classes: int, parameters: int) -> None:
@@ -94,7 +96,7 @@ def test_a_bias_before_batch_norm_has_no_gradient_and_the_same_output() -> None:
 
 
 def test_a_network_is_a_pure_function_of_its_arguments() -> None:
-    net = Net(lambda: NETWORKS["fc-b"]((6,), 3))
+    net = Net(lambda: NETWORKS["fc-b"]((6,), 3), PRECISIONS["fp32"])
     state = net.initial(0, "weights", torch.float64, torch.device("cpu"))
     before = {name: buffer.clone() for name, buffer in state.buffers.items()}
     _, changed = net(net.views(state.weights), state.buffers, torch.rand(5, 6).double(), train=True)

@@ -12,7 +12,7 @@ from nftlab.hypers import NFT_MODES
 from nftlab.methods import Plan
 from nftlab.train import Pack
 from nftlab.train.lane import fresh
-from nftlab.train.loop import Group, Heart
+from nftlab.train.loop import Group, Heart, interleave
 from nftlab.train.networks import FCB
 from nftlab.train.program import build
 from nftlab.train.simplifiers import UNet
@@ -42,8 +42,8 @@ def test_a_pass_moves_one_network_only(mode: str, trains: str, rests: str) -> No
     lane = fresh(program, member)
     before = {name: state.weights.clone() for name, state in lane.nets.items()}
     whole = program.method.plan(member.hypers, 1, len(program.edges))
-    group = Group(program, [lane], [Plan(tuple(each for each in whole.passes if each.trains == trains))], Heart(lambda: None))
-    group.train()
+    group = Group(program, [lane], [Plan(tuple(each for each in whole.passes if each.trains == trains))])
+    interleave([group], Heart(lambda: None))
     group.commit()
     assert torch.equal(lane.nets[rests].weights, before[rests])
     assert not torch.equal(lane.nets[trains].weights, before[trains])
@@ -76,17 +76,6 @@ def test_epochs_before_the_switch_are_not_selected_in_code_mode() -> None:
     assert [result.best for result in results[:3]] == [False, False, True]
     assert [set(result.values) >= {"nft/eta", "nft/delta", "nft/strength"} for result in results] == [True, True, False, False]
     assert pack.summary("lane-0").best_epoch in (3, 4)
-
-
-def test_without_simplification_it_is_classic_training_to_the_bit() -> None:
-    data, classic = tiny.task(), tiny.members(3, network="cnn-a", precision="fp32")
-    expected = tiny.trained(data, classic, epochs=4)
-    for mode in NFT_MODES:
-        lanes = tiny.members(3, "nft", network="cnn-a", precision="fp32", mode=mode, n_f=2, ratio_simp=0.0)
-        friendly = tiny.trained(data, lanes, epochs=4)
-        for lane in classic:
-            assert torch.equal(tiny.network(friendly.checkpoint(lane.key)), tiny.network(expected.checkpoint(lane.key)))
-            assert friendly.summary(lane.key) == expected.summary(lane.key)
 
 
 @MODES

@@ -1,67 +1,104 @@
-"""Adam on stacked lanes against torch.optim.Adam."""
+"""Optimisers of stacked lanes against torch.optim, and learning rates by epoch."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
-from nftlab.train import optim
 from nftlab.train.net import NetState
-from nftlab.train.optim import Adam
+from nftlab.train.optim import OPTIMISERS, Adam, Setting
+from nftlab.train.rates import rate
+from tests.train import tiny
 
 LR, DECAY = [1e-3, 1e-2, 1e-1], [0.0, 1e-2, 1.0]
+SAME = [Setting(1e-2, 1e-2, 0.9)] * 3
+MIXED = [Setting(lr, decay, momentum) for lr, decay, momentum in zip(LR, DECAY, [0.9, 0.0, 0.5], strict=True)]
+SOME = [Setting(1e-2, 0.0, 0.9), Setting(1e-3, 0.0, 0.9), Setting(1e-2, 0.0, 0.9)]
 
 
-def torchs(start: Tensor, gradients: list[Tensor], lr: float, decay: float) -> Tensor:
-    """The weights after torch.optim.Adam's steps."""
+def torchs(name: str, start: Tensor, gradients: list[Tensor], setting: Setting) -> Tensor:
+    """The weights after the steps of torch's optimiser."""
     weights = start.clone().requires_grad_()
-    optimiser = torch.optim.Adam([weights], lr=lr, weight_decay=decay)
+    lr, decay, momentum = setting
+    optimiser: torch.optim.Optimizer = torch.optim.Adam([weights], lr=lr, weight_decay=decay)
+    if name == "sgd":
+        optimiser = torch.optim.SGD([weights], lr=lr, weight_decay=decay, momentum=momentum)
     for gradient in gradients:
         weights.grad = gradient.clone()
         optimiser.step()
     return weights.detach()
 
 
-def state(weights: Tensor, steps: Tensor) -> NetState:
-    return NetState(weights.clone(), {}, torch.zeros_like(weights), torch.zeros_like(weights), steps)
+def state(name: str, weights: Tensor) -> NetState:
+    steps = torch.zeros(weights.shape[:-1], dtype=torch.int64)
+    return NetState(weights.clone(), {}, {part: torch.zeros_like(weights) for part in OPTIMISERS[name].moments}, steps)
 
 
-@pytest.mark.parametrize("chunk", [6, 1 << 17])
-def test_lanes_are_torchs_adam_each(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    monkeypatch.setattr(optim, "_CHUNK", chunk)
+@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("settings", [SAME, MIXED, SOME])
+def test_lanes_are_torchs_each(name: str, settings: Sequence[Setting]) -> None:
     start, gradients = torch.randn(3, 10).double(), [torch.randn(3, 10).double() for _ in range(6)]
-    stacked = state(start, torch.zeros(3, dtype=torch.int64))
-    for part in (gradients[:4], gradients[4:]):  # two passes: the bias corrections go on
-        optimiser = Adam(stacked, LR, DECAY, len(part))
+    stacked = state(name, start)
+    for part in (gradients[:4], gradients[4:]):  # two passes: moments and bias corrections go on
+        optimiser = OPTIMISERS[name](stacked, settings)
         for gradient in part:
             optimiser.step((gradient[:, :4].reshape(3, 2, 2), gradient[:, 4:]))
+        stacked.steps += len(part)
     for k in range(3):
-        expected = torchs(start[k], [g[k] for g in gradients], LR[k], DECAY[k])
+        expected = torchs(name, start[k], [g[k] for g in gradients], settings[k])
         assert torch.allclose(stacked.weights[k], expected, rtol=1e-13, atol=1e-15)
-    assert stacked.steps.tolist() == [6, 6, 6]
 
 
-def test_a_single_lane_has_no_axis() -> None:
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_a_single_lane_has_no_axis(name: str) -> None:
     start, gradient = torch.randn(10), torch.randn(10)
-    alone = state(start, torch.zeros((), dtype=torch.int64))
-    Adam(alone, LR[1:2], DECAY[1:2], 1).step((gradient[:4].reshape(2, 2), gradient[4:]))
-    assert torch.allclose(alone.weights, torchs(start, [gradient], LR[1], DECAY[1]), rtol=1e-6, atol=1e-7)
+    alone = state(name, start)
+    OPTIMISERS[name](alone, MIXED[:1]).step((gradient[:4].reshape(2, 2), gradient[4:]))
+    assert torch.allclose(alone.weights, torchs(name, start, [gradient], MIXED[0]), rtol=1e-6, atol=1e-7)
 
 
 def test_lanes_may_have_taken_different_numbers_of_steps() -> None:
-    start, gradient = torch.randn(2, 4).double(), torch.randn(2, 4).double()
-    ahead = state(start[0], torch.tensor(0))
-    optimiser = Adam(ahead, [1e-3], [0.0], 2)
+    start, gradient, setting = torch.randn(2, 4).double(), torch.randn(2, 4).double(), Setting(1e-3, 0.0)
+    ahead = state("adam", start[0])
+    optimiser = Adam(ahead, [setting])
     optimiser.step((gradient[0],))
-    both = NetState(
-        torch.stack([ahead.weights, start[1]]),
-        {},
-        torch.stack([ahead.m, torch.zeros(4).double()]),
-        torch.stack([ahead.v, torch.zeros(4).double()]),
-        torch.tensor([1, 0]),
-    )
-    Adam(both, [1e-3, 1e-3], [0.0, 0.0], 1).step((gradient,))
+    both = state("adam", torch.stack([ahead.weights, start[1]]))
+    for name, moment in ahead.moments.items():
+        both.moments[name][0] = moment
+    both.steps[0] = 1
+    Adam(both, [setting] * 2).step((gradient,))
     optimiser.step((gradient[0],))
     assert torch.allclose(both.weights[0], ahead.weights, rtol=1e-14)
-    assert torch.allclose(both.weights[1], torchs(start[1], [gradient[1]], 1e-3, 0.0), rtol=1e-13)
+    assert torch.allclose(both.weights[1], torchs("adam", start[1], [gradient[1]], setting), rtol=1e-13)
+
+
+CT_RATES = {1: 0.1, 2: 0.099996, 126: 0.050313, 250: 1.6e-5}
+NFT_RATES = {1: 0.1, 175: 0.1, 176: 0.01, 177: 0.009996, 201: 0.007559, 225: 0.002804, 250: 1.7e-5}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "altered", "rates"),
+    [
+        ("constant", 175, dict.fromkeys((1, 176, 250), 0.1)),
+        ("cosine", 0, CT_RATES),
+        ("cosine", 175, CT_RATES),  # whatever the method does
+        ("refine", 0, CT_RATES),  # classic training has nothing to refine
+        ("refine", 175, NFT_RATES),
+    ],
+)
+def test_rates_of_the_specification(schedule: str, altered: int, rates: dict[int, float]) -> None:
+    h = tiny.hypers(epochs=250, lr=0.1, lr_schedule=schedule)
+    assert {epoch: rate(h, epoch, altered) for epoch in rates} == pytest.approx(rates, abs=5e-7)
+
+
+def test_the_cosine_is_torchs() -> None:
+    h = tiny.hypers(epochs=7, lr=0.3, lr_schedule="cosine")
+    optimiser = torch.optim.SGD([torch.zeros(1)], lr=0.3)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=8)
+    for epoch in range(1, 8):
+        assert rate(h, epoch, 0) == pytest.approx(optimiser.param_groups[0]["lr"], rel=1e-12)
+        optimiser.step()
+        scheduler.step()

@@ -52,7 +52,7 @@ def validation(monkeypatch: pytest.MonkeyPatch, errors: list[float]) -> None:
     left = iter(errors)
     current = [0.0]
 
-    def told(group: Any, rows: Any, split: Any) -> list[tuple[float, float]]:
+    def told(group: Any, rows: Any, split: Any, heart: Any) -> list[tuple[float, float]]:
         if split is group._program.task.valid:
             current[0] = next(left)
             return [(1.0, current[0])] * len(rows)
@@ -137,8 +137,8 @@ def member(key: str, **fields: Any) -> Member:
     ("lanes", "says"),
     [
         ([], "at least one member"),
-        ([member("a"), member("a")], "same key"),
-        ([member("a"), member("b", batch_size=16)], "must share batch_size: batch_size is 16 for b but 8 for a"),
+        ([member("a"), member("a")], "two members of a pack have the key a"),
+        ([member("a"), member("b", batch_size=16)], "must share batch_size: batch_size is 16 for b but 8 for the others"),
         ([member("a"), member("b", algorithm="nft")], "must share"),
         ([member("a", network="fc-b", batch_size=1)], "raise batch_size"),
     ],

@@ -12,13 +12,32 @@ from nftlab.data.task import Split, Task
 from nftlab.hypers import Hypers, build
 from nftlab.train import Checkpoint, Member, Pack
 
+SGD: dict[str, Any] = {
+    "optimizer": "sgd",
+    "momentum": (0.9, 0.0, 0.5),
+    "lr_schedule": ("cosine", "constant", "refine"),
+    "augment": "crop-flip",
+    "label_noise": (0.3, 0.0, 0.6),
+    "noise_recipe": ("permute", "flip", "flip"),
+}
 # Every method in every mode that the contracts are tested in; methods not named here are tested with their defaults.
+# A tuple has the values of three lanes, for what may differ between the lanes of a pack.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "ct": [{}, SGD],
+    "eef": [{"scope": "batch", "kappa_0": 0.6}, {"scope": "epoch", "kappa_0": 0.6, "label_noise": (0.0, 0.5, 0.1)}],
+    "ft": [{"iterations_simp": 3, "step_simp": (10.0, 100.0, 1.0), "conf_thres": (0.0, 0.98, 0.2)}],
     "nft": [
         {"mode": "code", "n_f": 2, "nu": 2, "label_conditioning": True, "clf_in_simp": "train"},
         {"mode": "paper", "n_f": 2, "nu": 1, "iterations_simp": 2},
-    ]
+    ],
 }
+LANES: dict[str, dict[str, Any]] = {"nft": {"eta_max": (1000.0, 10.0, 0.0), "ratio_simp": (0.75, 0.5, 0.9), "lr_simp": (1e-4, 1e-3, 5e-4)}}
+
+
+def label(algorithm: str, variant: dict[str, Any]) -> str:
+    """A name of a variant in the names of tests."""
+    told = [variant[name] for name in ("mode", "scope", "optimizer") if name in variant]
+    return "-".join([algorithm, *told])
 
 
 def task(shape: tuple[int, ...] = (1, 12, 12), n: int = 40, classes: int = 10, seed: int = 0) -> Task:
@@ -41,13 +60,10 @@ def hypers(algorithm: str = "ct", **fields: Any) -> Hypers:
 
 
 def members(k: int, algorithm: str = "ct", **fields: Any) -> list[Member]:
-    """k lanes that differ in seed and in everything that may differ."""
-    own = {"eta_max": (1000.0, 10.0, 0.0), "ratio_simp": (0.75, 0.5, 0.9), "lr_simp": (1e-4, 1e-3, 5e-4)} if algorithm == "nft" else {}
-    lanes = []
-    for i in range(k):
-        mine = {name: values[i % 3] for name, values in own.items()} | {"lr": (1e-3, 1e-4, 3e-3)[i % 3]} | fields
-        lanes.append(Member(f"lane-{i}", i, hypers(algorithm, **mine)))
-    return lanes
+    """k lanes that differ in seed, in learning rate, and in what the fields or the method say."""
+    mixed = {"lr": (1e-3, 1e-4, 3e-3), **LANES.get(algorithm, {}), **fields}
+    own = [{name: value[i % 3] if isinstance(value, tuple) else value for name, value in mixed.items()} for i in range(k)]
+    return [Member(f"lane-{i}", i, hypers(algorithm, **mine)) for i, mine in enumerate(own)]
 
 
 def trained(data: Task, lanes: list[Member], epochs: int = 3) -> Pack:

@@ -1,0 +1,57 @@
+"""CUDA graphs: a step is recorded once and replayed, so that its hundreds of kernels cost one launch.
+
+A recorder belongs to one stream of one device. Recording needs kernels that do not wait for the host; where one does,
+the step runs as it is (`refused` says why), with the same numbers.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+
+import torch
+
+WORTH = 8  # repetitions from which recording is cheaper than running
+
+
+class Recorder:
+    """Repeats steps on a stream of its own; its recordings share one pool of memory, as they never run at once."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.stream = torch.cuda.Stream(device)
+        self.refused: str | None = None
+        self._pool = torch.cuda.graph_pool_handle()
+        self._last: torch.cuda.CUDAGraph | None = None  # keeps the pool alive until the next recording uses it
+
+    def repeat(self, step: Callable[[], None], count: int) -> Iterator[None]:
+        """`count` times `step`, yielding after each; the caller makes `stream` the current one whenever it goes on.
+
+        The first goes as it is: it settles what libraries settle at a first call.
+        """
+        step()
+        yield
+        graph = self._record(step) if count > WORTH and self.refused is None else None
+        for _ in range(count - 1):
+            graph.replay() if graph else step()
+            yield
+
+    def _record(self, step: Callable[[], None]) -> torch.cuda.CUDAGraph | None:
+        """The step, recorded and not run; None when it cannot be."""
+        graph, collects = torch.cuda.CUDAGraph(), gc.isenabled()
+        gc.disable()  # a tensor of another stream must not be freed in between
+        try:
+            graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
+            try:
+                step()
+            finally:
+                graph.capture_end()
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            self.refused = str(error).splitlines()[0]
+            return None
+        finally:
+            if collects:
+                gc.enable()
+        self._last = graph
+        return graph

@@ -1,0 +1,171 @@
+"""How fast a configuration trains on this device, in packs of which size and in which way: a short trial of each.
+
+Lanes that nobody asked for take a few steps of every kind that an epoch has; the epoch is added up from them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+
+from nftlab.data.task import Split, Task
+from nftlab.hypers import Hypers
+from nftlab.methods.base import Pass, Plan
+from nftlab.speeds import CLOSE, Speed
+from nftlab.train.arithmetic import arithmetic
+from nftlab.train.graph import Recorder
+from nftlab.train.lane import Lane, Member, fresh
+from nftlab.train.loop import Group, Heart
+from nftlab.train.pack import APART, GRAPH, MAPPED, SINGLE, threads, ways
+from nftlab.train.program import Program, build
+
+SHARE, LEAST, MOST = 0.02, 0.5, 20.0  # time to spend: of the work that waits, in seconds at least and at most
+SMALL = 0.005  # seconds of a step below which one thread may do better than many
+TESTED = 0.2  # epochs in which validation improves, so that the test set is evaluated too; a guess
+_FULL = 0.8  # of the device's memory
+_FIRST, _SHORT, _REPEATS = 2, 0.05, 32  # steps not timed (the first, and recording); seconds and steps timed, whichever ends first
+_EVALUATED = 512  # examples
+
+
+def measure(
+    task: Task,
+    hypers: Hypers,
+    *,
+    device: str | torch.device,
+    sizes: Sequence[int],
+    work: float,
+    progress: Callable[[], None] = lambda: None,
+) -> list[Speed]:
+    """Speeds at each of the ascending `sizes` in every way worth trying, until larger is no better or would not fit.
+
+    `work` is the number of lane-epochs that wait: no size is begun after a fiftieth of what they would take, or 20
+    seconds. The first is always measured, a device out of memory then raises torch.OutOfMemoryError.
+    """
+    device, began, heart = torch.device(device), time.perf_counter(), Heart(progress)
+    program = build(task.to(device), hypers)
+    found: list[Speed] = []
+    with arithmetic(device, program.precision, deterministic=False):
+        for lanes in sizes:
+            try:
+                for way in _tried(device, lanes):
+                    found.append(_speed(program, lanes, way, heart))
+                if device.type == "cpu" and found[-1].seconds * lanes < SMALL * len(program.edges):
+                    found.append(_speed(program, lanes, found[-1].way + SINGLE, heart))
+            except torch.OutOfMemoryError:
+                if not found:
+                    raise
+                break
+            least = min(speed.seconds for speed in found)
+            worse = min(speed.seconds for speed in found if speed.lanes == lanes) > CLOSE * least
+            patience = min(MOST, max(LEAST, SHARE * work * least))
+            if worse or time.perf_counter() - began > patience or _crowded(device, found[-1].memory):
+                break
+    return found
+
+
+def _tried(device: torch.device, lanes: int) -> list[str]:
+    """One lane cannot be mapped; on a CPU several apart cost what one does, and on a GPU without recording they are never best."""
+    if device.type == "cpu":
+        return [MAPPED if lanes > 1 else APART]
+    return [way for way in ways(device) if (way != APART if lanes > 1 else way.startswith(APART))]
+
+
+def _speed(program: Program, lanes: int, way: str, heart: Heart) -> Speed:
+    device = program.task.train.y.device
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    each = [fresh(program, Member(f"measure-{k}", k, program.hypers)) for k in range(lanes)]
+    groups = [[lane] for lane in each] if way.startswith(APART) else [each]
+    recorders = [Recorder(device) if way.endswith(GRAPH) else None for _ in groups]
+    with threads(way):
+        seconds = sum(count * _step(program, groups, recorders, kind, heart) for kind, count in kinds(program))
+        seconds += _evaluation(program, groups, heart)
+    memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+    share = seconds / lanes
+    return Speed(lanes, way, share, share, share, 0, memory)
+
+
+def kinds(program: Program) -> list[tuple[Plan, float]]:
+    """Epochs of one pass of equal steps, and how many such steps an epoch has on average over the whole of training.
+
+    What `how` counts, iterations or examples, costs in proportion: a step of the mean stands for all above 0.
+    """
+    h, steps = program.hypers, len(program.edges)
+    counts: Counter[tuple[object, ...]] = Counter()
+    sums: Counter[tuple[object, ...]] = Counter()
+    passes: dict[tuple[object, ...], Pass] = {}
+    for epoch in range(1, h.epochs + 1):
+        for each in program.method.plan(h, epoch, steps).passes:
+            for how, times in Counter(each.how).items():
+                kind = each.trains, how > 0, tuple(each.numbers), each.dropout
+                counts[kind] += times
+                sums[kind] += how * times
+                passes.setdefault(kind, each)
+    typical = {kind: (round(sums[kind] / count),) * steps for kind, count in counts.items()}
+    return [(Plan((replace(passes[kind], how=typical[kind], kept=None),)), count / h.epochs) for kind, count in counts.items()]
+
+
+def _step(program: Program, groups: list[list[Lane]], recorders: list[Recorder | None], plan: Plan, heart: Heart) -> float:
+    """Seconds of one step of all groups."""
+    runs = [Group(program, group, [plan] * len(group), recorder) for group, recorder in zip(groups, recorders, strict=True)]
+    steps = [run.train() for run in runs]
+
+    def go(rounds: int) -> None:
+        for _ in range(rounds):
+            for run, each in zip(runs, steps, strict=True):
+                with run.stream():
+                    next(each)
+            heart.tick()
+
+    for run in runs:
+        run.begin()
+    first = min(_FIRST, len(program.edges) - 1)
+    go(first)
+    most = min(_REPEATS, len(program.edges) - first)
+    if _settle(program):  # a GPU is asked once: waiting for it costs more than a step
+        start = time.perf_counter()
+        go(most)
+        _settle(program)
+        return (time.perf_counter() - start) / most
+    times: list[float] = []
+    while len(times) < most and sum(times) < _SHORT:
+        start = time.perf_counter()
+        go(1)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)  # others may use the processor too
+
+
+def _evaluation(program: Program, groups: list[list[Lane]], heart: Heart) -> float:
+    """Seconds of an epoch's evaluations."""
+    task, curve = program.task, program.hypers.test_curve
+    some = Split(task.valid.x[:_EVALUATED], task.valid.y[:_EVALUATED])
+    runs = [Group(program, group, []) for group in groups]
+    for run, group in zip(runs, groups, strict=True):
+        run.evaluate(list(range(len(group))), some, heart)
+    _settle(program)
+    start = time.perf_counter()
+    for run, group in zip(runs, groups, strict=True):
+        run.evaluate(list(range(len(group))), some, heart)
+    each = (time.perf_counter() - start) / len(some)
+    return each * (len(task.valid) + (1.0 if curve else TESTED) * len(task.test))
+
+
+def _settle(program: Program) -> bool:
+    """Waits for the device; whether there is anything to wait for."""
+    cuda = program.task.train.y.is_cuda
+    if cuda:
+        torch.cuda.synchronize(program.task.train.y.device)
+    return cuda
+
+
+def _crowded(device: torch.device, memory: int) -> bool:
+    """Whether a pack twice as large would not fit: measured on what the device has free, other processes included."""
+    if device.type != "cuda":
+        return False
+    free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
+    return 2 * memory > _FULL * free

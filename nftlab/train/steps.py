@@ -1,0 +1,120 @@
+"""One pass of the lanes of a group, step by step.
+
+Whatever a step reads or writes lies in tensors that stay where they are, the number of the step too: a step takes
+nothing from the host and gives nothing back, so it can be recorded once and replayed (train/graph.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from nftlab.methods.base import Pass, bounds
+from nftlab.train.feed import Feed, orders
+from nftlab.train.lane import Lane
+from nftlab.train.net import NetState
+from nftlab.train.optim import Setting
+from nftlab.train.program import CLASSIFIER, Program, Trees
+from nftlab.train.ranking import lowest
+from nftlab.train.rates import rate
+
+States = dict[str, NetState]
+
+
+class Steps:
+    """The steps of one pass over `examples` of the set; `passes`, one per lane, differ in their numbers only.
+
+    Changes `states` in place. `tick` is called while examples are ranked.
+    """
+
+    def __init__(
+        self, program: Program, states: States, lanes: Sequence[Lane], passes: Sequence[Pass], tick: Callable[[], None] = lambda: None
+    ) -> None:
+        self._program, self._states, self._pass = program, states, passes[0]
+        self._stacked = len(lanes) > 1
+        self.examples = self._pass.kept or len(program.task.train)
+        self._edges = edges = bounds(self.examples, program.hypers.batch_size)
+        device = program.task.train.y.device
+        self._number = torch.zeros((), dtype=torch.int64, device=device)
+        self._places = torch.arange(max(stop - start for start, stop in edges), device=device)
+        self._stride = edges[1][0] if len(edges) > 1 else 0  # examples from one batch to the next
+        self._params, self._leaves = self._parameters()
+        self._feed = self._fed(lanes, tick)
+        moves = program.optimiser(self._pass.trains)
+        self._optimiser = moves(states[self._pass.trains], [self._setting(lane) for lane in lanes])
+        self._numbers = {name: self._table([each.numbers[name] for each in passes]) for name in self._pass.numbers}
+        self.totals: dict[str, Tensor] = {}
+
+    def runs(self) -> list[tuple[Callable[[], None], int]]:
+        """The steps in order, as (step, how often): neighbours that do the same on as many examples are one step repeated."""
+        sizes = [stop - start for start, stop in self._edges]
+        return [(self._step(how, size), len(list(same))) for (how, size), same in groupby(zip(self._pass.how, sizes, strict=True))]
+
+    def end(self) -> None:
+        """To be called after the last step."""
+        self._states[self._pass.trains].steps += len(self._edges)
+
+    def _step(self, how: int, size: int) -> Callable[[], None]:
+        """One step on the next `size` examples."""
+        program, trains = self._program, self._pass.trains
+        function = program.learn(how) if trains == CLASSIFIER else program.tutor(how)
+        function = torch.func.vmap(function) if self._stacked else function
+        names = tuple(self._states) if how or trains != CLASSIFIER else (CLASSIFIER,)  # the networks that it needs
+        params, buffers = {name: self._params[name] for name in names}, {name: self._states[name].buffers for name in names}
+        places, stride = self._places[:size], self._stride
+
+        def step() -> None:
+            x, y, masks = self._feed.batch(places + self._number * stride, program.task.scale, program.dtype)
+            numbers = {name: rows.index_select(0, self._number).squeeze(0) for name, rows in self._numbers.items()}
+            loss, changed, means = function(params, buffers, x, y, masks, numbers)
+            grads = torch.autograd.grad(loss.sum(), self._leaves, allow_unused=True, materialize_grads=True)
+            self._optimiser.step(grads)
+            self._keep(buffers, changed, means, y.shape[-1])
+            self._number += 1
+
+        return step
+
+    def _keep(self, buffers: Trees, changed: Trees, means: dict[str, Tensor], examples: int) -> None:
+        """The networks' new buffers and the sums to log."""
+        old = [buffers[net][name] for net, tensors in changed.items() for name in tensors]
+        if old:
+            torch._foreach_copy_(old, [tensor for tensors in changed.values() for tensor in tensors.values()])
+        for name, mean in means.items():
+            if name not in self.totals:
+                self.totals[name] = torch.zeros_like(mean)
+            self.totals[name].add_(mean, alpha=examples)
+
+    def _parameters(self) -> tuple[Trees, list[Tensor]]:
+        """Views of all weights by network and name; those of the network that moves want gradients and are listed too."""
+        params = {name: self._program.nets[name].views(state.weights) for name, state in self._states.items()}
+        trains = self._pass.trains
+        params[trains] = {name: view.detach().requires_grad_() for name, view in params[trains].items()}
+        return params, list(params[trains].values())
+
+    def _fed(self, lanes: Sequence[Lane], tick: Callable[[], None]) -> Feed:
+        program, each = self._program, self._pass
+        seeds, epochs = [lane.member.seed for lane in lanes], [lane.epoch + 1 for lane in lanes]
+        labels = torch.stack([lane.labels for lane in lanes]) if self._stacked else lanes[0].labels
+        rows = orders(len(program.task.train), seeds, epochs, each.stream, labels.device)
+        if each.kept:
+            buffers = {name: state.buffers for name, state in self._states.items()}
+            rows = lowest(program, self._params, buffers, labels, rows, each.kept, tick)
+        sites = program.nets[CLASSIFIER].dropout if each.dropout else ()
+        augment = program.hypers.augment == "crop-flip"
+        return Feed(program.task.train, seeds, epochs, each.stream, sites, labels=labels, rows=rows, augment=augment)
+
+    def _setting(self, lane: Lane) -> Setting:
+        """How the network that moves does so in this epoch."""
+        h, method = lane.member.hypers, self._program.method
+        if own := method.networks(h).get(self._pass.trains):
+            return Setting(own.lr, own.weight_decay)
+        lr = rate(h, lane.epoch + 1, method.altered(h, len(self._program.edges)))
+        return Setting(lr, h.weight_decay, h.momentum)
+
+    def _table(self, numbers: Sequence[Sequence[float]]) -> Tensor:
+        """The lanes' plans as (batches,) for one lane, (batches, K) for several."""
+        table = torch.tensor(numbers, dtype=torch.float64).T.to(self._number.device, self._program.dtype)
+        return table if self._stacked else table[:, 0]
