@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nftlab.cli.database import to_read, to_write
+from nftlab.cli.forecast import expected, told
 from nftlab.cli.options import Db, Json, Yes
 from nftlab.cli.output import confirm, emit, emit_json, printable, say, table
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from nftlab.spec import Sweep
-    from nftlab.store import LaunchResult
+    from nftlab.store import Forecast, LaunchResult
 
 ENDS = 3  # configurations that --dry-run shows from each end
 
@@ -25,7 +27,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Launch, che
 @app.command()
 def launch(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Sweep files, or folders of them.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be launched; touch no database.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be launched and its cost; change nothing.")] = False,
     rerun: Annotated[bool, typer.Option("--rerun", help="Forget the results of finished jobs and run them again.")] = False,
     yes: Yes = False,
     as_json: Json = False,
@@ -36,7 +38,7 @@ def launch(
     for sweep in sweeps:
         _notes(sweep)
     if dry_run:
-        return _preview(sweeps, as_json)
+        return _preview(sweeps, expected(sweeps, db), as_json)
     from nftlab import store
     from nftlab.code import identity
 
@@ -116,14 +118,15 @@ def _notes(sweep: Sweep) -> None:
         say(f"{sweep.name}: {sweep.duplicates} configurations equal others and run once")
 
 
-def _preview(sweeps: list[Sweep], as_json: bool) -> None:
-    """What a launch would ask for; not what it would add, since only the database knows what is there."""
-    counts = [
+def _preview(sweeps: list[Sweep], forecast: Forecast, as_json: bool) -> None:
+    """What a launch would ask for and what all of it costs; also what is in the job table already."""
+    counts: list[dict[str, Any]] = [
         {"sweep": sweep.name, "jobs": len(sweep.trials) * len(sweep.seeds), "trials": len(sweep.trials), "seeds": sweep.seeds}
         for sweep in sweeps
     ]
     if as_json:
-        return emit_json(counts[0] if len(counts) == 1 else {"sweeps": counts, "jobs": sum(count["jobs"] for count in counts)})
+        found = counts[0] if len(counts) == 1 else {"sweeps": counts, "jobs": sum(count["jobs"] for count in counts)}
+        return emit_json(found | {"forecast": asdict(forecast)})
     for sweep, count in zip(sweeps, counts, strict=True):
         emit(printable(f"{sweep.name}: {count['trials']} configurations × {len(sweep.seeds)} seeds = {count['jobs']} jobs"))
         configs = [trial.config for trial in sweep.trials]
@@ -132,6 +135,7 @@ def _preview(sweeps: list[Sweep], as_json: bool) -> None:
         if len(rows) > 2 * ENDS:
             rows = [*rows[:ENDS], ["…"] * (len(names) + 1), *rows[-ENDS:]]
         table(["#", *names], rows, right="#")
+    emit(printable(told(forecast)))
 
 
 def _differing(configs: list[dict[str, Any]]) -> list[str]:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nftlab.cli.options import Db
+from nftlab.errors import NftlabError
+
+if TYPE_CHECKING:
+    from nftlab.worker import WorkerOptions
 
 
 def worker(
     drain: Annotated[bool, typer.Option("--drain", help="Leave when nothing is queued, backing off or running.")] = False,
     drain_now: Annotated[bool, typer.Option("--drain-now", help="Leave when nothing can be claimed now.")] = False,
     max_jobs: Annotated[int | None, typer.Option("--max-jobs", min=1, metavar="N", help="Leave after N jobs.")] = None,
-    device: Annotated[str | None, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:N; default auto.")] = None,
+    device: Annotated[
+        str,
+        typer.Option("--device", metavar="D", help="auto, cpu, cuda, cuda:N; all, or a list such as cuda:0,cuda:1, is a worker for each."),
+    ] = "auto",
     pack: Annotated[str | None, typer.Option("--pack", metavar="K", help="Most jobs to train as one program; default auto.")] = None,
     lease: Annotated[
         float | None,
@@ -28,6 +36,9 @@ def worker(
             "--stalled-after", metavar="S", help="Seconds without progress that are a hang; default 600, or five epochs if longer."
         ),
     ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="T", help="Work so long (20h, 1.5h, 90m, 3600s), then hand the jobs back.")
+    ] = None,
     runs: Annotated[
         Path | None, typer.Option("--runs", metavar="DIR", envvar="NFTLAB_RUNS", help="Checkpoints and W&B files; default ./runs.")
     ] = None,
@@ -38,19 +49,34 @@ def worker(
 ) -> None:
     """Train jobs until told to stop.
 
-    Ctrl-C, SIGTERM and SIGUSR1 finish the epoch and hand the jobs back; a second Ctrl-C stops at once.
+    Ctrl-C, SIGTERM, SIGUSR1 and the end of the budget finish the epoch and hand the jobs back; a second Ctrl-C stops at once.
+    Several workers share the cores and leave together, with the most serious of their exit codes.
     """
-    from nftlab.worker import WorkerOptions, run_worker
+    from nftlab.worker import WorkerOptions, devices, run_crew, run_worker
+    from nftlab.worker.budget import seconds
 
     given: dict[str, Any] = {
         "max_jobs": max_jobs,
-        "device": device,
         "pack": pack,
         "lease": lease,
         "stalled_after": stalled_after,
+        "budget": None if budget is None else seconds(budget),
         "runs": runs,
         "track": "none" if no_wandb else None,
     }
     chosen = {name: value for name, value in given.items() if value is not None}  # the rest are the worker's own defaults
     options = WorkerOptions(db=db, drain=drain, drain_now=drain_now, strict=strict, deterministic=deterministic, **chosen)
-    raise typer.Exit(run_worker(options))
+    crew = [replace(options, device=name) for name in devices(device)]
+    raise typer.Exit(run_worker(crew[0]) if len(crew) == 1 else run_crew(crew, _member))
+
+
+def _member(options: WorkerOptions) -> int:
+    """A worker of several, in its own process: what ends it is told there."""
+    from nftlab.cli import complain
+    from nftlab.worker import run_worker
+
+    try:
+        return run_worker(options)
+    except NftlabError as error:
+        complain(error)
+        return error.exit_code

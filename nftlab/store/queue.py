@@ -44,16 +44,25 @@ class Queue:
             rows = talk.ask("peek")
         return {"config": json.loads(rows[0].config), "pack_key": rows[0].pack_key, "alone": bool(rows[0].alone)} if rows else None
 
-    def claim(self, worker: Worker, k: int, circumstances: dict[str, Any], *, pack_key: str | None = None) -> list[Claim]:
+    def claimable(self, pack_key: str, most: int) -> int:
+        """How many jobs of a pack key (counted up to `most`) could be claimed together now; 0 while others of higher priority wait."""
+        with session(self._engine, None) as talk:
+            return int(talk.ask("claimable", pack_key=pack_key, most=most)[0].n)
+
+    def claim(
+        self, worker: Worker, k: int, circumstances: dict[str, Any], *, pack_key: str | None = None, join: bool = False
+    ) -> list[Claim]:
         """Take the head job and up to k−1 others that can train with it (of `pack_key` only, if given); [] when there are none.
 
-        Expired leases are taken back first. `circumstances` go on each attempt, with the pack's size and members added.
+        With `join` none that must train alone: they are for a pack in training. Expired leases are taken back first.
+        `circumstances` go on each attempt, with the claim's size and members added as `pack_size` and `pack`.
         On Postgres [] may also mean that another worker holds the head's group: `drained` tells when there is nothing left.
         """
         wanted = {"k": k, "lease": self.lease, "stalled_after": self.stalled_after}
         with session(self._engine, self._patience) as talk:
             _reclaim(talk, worker)
-            rows = talk.ask("claim", **wanted) if pack_key is None else talk.ask("claim_of", **wanted, pack_key=pack_key)
+            sentence = "claim_more" if join else "claim_of" if pack_key else "claim"
+            rows = talk.ask(sentence, **wanted, pack_key=pack_key)
             if not rows:
                 return []
             rows = sorted(rows, key=lambda row: (-row.priority, row.id))

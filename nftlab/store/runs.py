@@ -137,7 +137,7 @@ def _pace(connection: Connection, mine: ColumnElement[bool]) -> float:
     """Jobs per hour that left the queue by work, in the hour up to the last of them; 0 if the last was over a day ago."""
     worked = and_(mine, _jobs.c.finished_at.is_not(None), _jobs.c.state.in_(("done", "pruned", "failed")))
     last = connection.execute(select(func.max(_jobs.c.finished_at)).where(worked)).scalar()
-    if last is None or last < _now(connection) - 24 * HOUR:
+    if last is None or last < now(connection) - 24 * HOUR:
         return 0.0
     window = select(func.count(), func.min(_jobs.c.started_at)).where(_jobs.c.finished_at > last - HOUR, worked)
     count, first = connection.execute(window).one()
@@ -152,5 +152,6 @@ def _eta(counts: Mapping[str, int], pace: float) -> float | None:
     return round(left / pace * HOUR, 1) if pace > 0 and counts["running"] else None
 
 
-def _now(connection: Connection) -> float:
+def now(connection: Connection) -> float:
+    """The database's clock: seconds since the epoch."""
     return float(connection.execute(text(TEMPLATES["now"].format(**WORDS[connection.dialect.name]))).scalar_one())

@@ -10,6 +10,7 @@ WORDS: dict[str, dict[str, str]] = {
         "now": "((julianday('now') - 2440587.5) * 86400.0)",
         "among": "IN (SELECT value FROM json_each(:ids))",
         "least": "min",
+        "greatest": "max",
         "lock": "",  # the transaction began IMMEDIATE: it is the only writer
         "skip_locked": "",
     },
@@ -18,6 +19,7 @@ WORDS: dict[str, dict[str, str]] = {
         "now": "CAST(extract(epoch FROM statement_timestamp()) AS double precision)",
         "among": "= ANY(CAST(:ids AS bigint[]))",
         "least": "least",
+        "greatest": "greatest",
         "lock": "FOR UPDATE",
         "skip_locked": "FOR UPDATE SKIP LOCKED",
     },
@@ -63,6 +65,15 @@ TEMPLATES: dict[str, str] = {
         WHERE sweep = :sweep AND state IN ('done', 'pruned')""",
     "claim": _CLAIM.replace("{of_pack}", ""),
     "claim_of": _CLAIM.replace("{of_pack}", "AND pack_key = :pack_key"),
+    "claim_more": _CLAIM.replace("{of_pack}", "AND pack_key = :pack_key AND NOT alone"),
+    "claimable": """
+        SELECT count(*) AS n FROM (
+            SELECT id FROM jobs WHERE state = 'queued' AND not_before <= {now} AND pack_key = :pack_key AND NOT alone LIMIT :most
+        ) AS waiting
+        WHERE (
+            SELECT priority FROM jobs WHERE state = 'queued' AND not_before <= {now} AND pack_key = :pack_key AND NOT alone
+            ORDER BY priority DESC, id LIMIT 1
+        ) >= (SELECT priority FROM jobs WHERE state = 'queued' AND not_before <= {now} ORDER BY priority DESC, id LIMIT 1)""",
     "peek": """
         SELECT config, pack_key, alone FROM jobs WHERE state = 'queued' AND not_before <= {now}
         ORDER BY priority DESC, id LIMIT 1""",
@@ -118,6 +129,17 @@ TEMPLATES: dict[str, str] = {
     "retry": """
         UPDATE jobs SET state = 'queued', retries = 0, losses = 0, not_before = 0, error = NULL, finished_at = NULL
         WHERE id {among}""",
+    # What was observed in training adds up, and takes the place of what was merely measured before (epochs = 0), never the reverse.
+    "speed": """
+        INSERT INTO speeds (device, cost_key, lanes, way, seen, seconds, low, high, epochs, memory, at)
+        VALUES (:device, :cost_key, :lanes, :way, :seen, :seconds, :low, :high, :epochs, :memory, {now})
+        ON CONFLICT (device, cost_key, lanes, way, seen) DO UPDATE SET
+            seconds = CASE WHEN excluded.seen THEN
+                (speeds.seconds * speeds.epochs + excluded.seconds * excluded.epochs) / (speeds.epochs + excluded.epochs)
+                ELSE excluded.seconds END,
+            low = CASE WHEN excluded.seen THEN {least}(speeds.low, excluded.low) ELSE excluded.low END,
+            high = CASE WHEN excluded.seen THEN {greatest}(speeds.high, excluded.high) ELSE excluded.high END,
+            epochs = speeds.epochs + excluded.epochs, memory = {greatest}(speeds.memory, excluded.memory), at = excluded.at""",
     "forget": "DELETE FROM epoch_rows WHERE job_id {among}",
     "rerun": """
         UPDATE jobs SET state = 'queued', retries = 0, losses = 0, not_before = 0, alone = false, epoch = 0, best_epoch = NULL,

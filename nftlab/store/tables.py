@@ -1,4 +1,4 @@
-"""The tables: sweeps, jobs, attempts, transitions and epoch rows, the same on SQLite and Postgres.
+"""The tables: sweeps, jobs, attempts, transitions, epoch rows and speeds, the same on SQLite and Postgres.
 
 Times are float seconds since the epoch (UTC) from the database's clock. JSON is kept as canonical text, so that what was
 hashed is what is read back. Names stay clear of Optuna's, which may share the database. `db/versions` builds these
@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA = "0001"  # the Alembic head this nftlab reads and writes
+SCHEMA = "0002"  # the Alembic head this nftlab reads and writes
 VERSION_TABLE = "nftlab_version"  # Optuna brings an `alembic_version` of its own
 
 STATES = ("queued", "running", "done", "failed", "pruned", "cancelled", "quarantined")
@@ -142,4 +142,21 @@ epoch_rows = Table(
     Column("token", Integer, nullable=False),
     Column("at", Double, nullable=False),
     sqlite_with_rowid=False,  # one B-tree in the order curves are read in
+)
+
+speeds = Table(
+    "speeds",
+    metadata,
+    Column("device", Text, primary_key=True),  # its name, such as "NVIDIA H200", not its number
+    Column("cost_key", Text, primary_key=True),
+    Column("lanes", Integer, primary_key=True, autoincrement=False),
+    Column("way", Text, primary_key=True),
+    Column("seen", Boolean, primary_key=True),  # in training; else measured before it
+    Column("seconds", Double, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("epochs", Integer, nullable=False),
+    Column("memory", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
+    sqlite_with_rowid=False,
 )

@@ -6,6 +6,7 @@ import platform
 import re
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 import nftlab
@@ -28,6 +29,21 @@ def here(code: dict[str, Any], ready: Ready) -> dict[str, Any]:
         "host": socket.gethostname(),
         "argv": [without_secrets(word) for word in sys.argv],
     }
+
+
+def processor() -> str:
+    """The processor's name, as Linux or the platform knows it."""
+    try:
+        named = re.search(r"^model name\s*:\s*(\S.*?)\s*$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:  # not Linux
+        named = None
+    return named[1] if named else platform.processor() or platform.machine()
+
+
+def where(ready: Ready) -> str:
+    """The device as speeds are remembered for it: a GPU's name, or a processor's with the number of threads."""
+    threads = f", {ready.threads} thread{'s' if ready.threads > 1 else ''}"
+    return ready.device_name + ("" if ready.device.startswith("cuda") else threads)
 
 
 def without_secrets(word: str) -> str:

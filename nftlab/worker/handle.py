@@ -12,14 +12,16 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from nftlab.process import prepare
 from nftlab.worker.messages import Order, Report
+from nftlab.worker.signals import SIGNALS
 
 _PR_SET_PDEATHSIG = 1
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,7 @@ class TrainerHandle:
         self.pipe, theirs = context.Pipe()
         setup = Setup(device, runs, deterministic, os.getpid())
         self._process = context.Process(target=_be_trainer, args=(theirs, setup), name="trainer", daemon=True)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # inherited, until the child can ignore them
-        try:
-            self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        start_deaf(self._process)
         theirs.close()  # else its death would not close the pipe
 
     @property
@@ -93,38 +91,34 @@ class TrainerHandle:
         return last
 
 
+def start_deaf(process: BaseProcess) -> None:
+    """Starts a child with our signals blocked, until it has said what it does about them."""
+    resource_tracker.ensure_running()  # else it is started with the first child, and unblocks signals in passing
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _be_trainer(pipe: Connection, setup: Setup) -> None:
     """The child's life: serve until the supervisor is gone."""
-    _tie_to_parent(setup.parent)
+    tie_to_parent(setup.parent)
     # The supervisor decides when to stop; the terminal and Slurm signal every process of the group or step.
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    _prepare_for_torch(deterministic=setup.deterministic)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    prepare(deterministic=setup.deterministic)
     from nftlab.worker.trainer import Trainer
 
     with contextlib.suppress(EOFError, BrokenPipeError):
         Trainer(pipe, setup).serve()
 
 
-def _tie_to_parent(parent: int) -> None:
+def tie_to_parent(parent: int) -> None:
     """A process group of its own, and death when the supervisor dies, however it does (Linux; elsewhere the pipe's end says so)."""
     os.setsid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before we asked
             os._exit(1)
-
-
-def _prepare_for_torch(*, deterministic: bool) -> None:
-    """Settings of the process that are read when torch loads or first allocates; those of the user's environment hold."""
-    # Threads that spin while they wait make small networks 25 times slower beside any other busy process.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # Keep freed activations instead of returning them to the kernel after every operation: page faults took a third of
-    # CNN-A's time. 32 MiB is the largest threshold that glibc takes; other C libraries have no mallopt.
-    with contextlib.suppress(AttributeError, OSError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
-        mallopt(_M_TRIM_THRESHOLD, 1 << 30)

@@ -2,90 +2,160 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from nftlab.errors import ConfigError, DataError
-from nftlab.hypers import Hypers, build
+from nftlab.hypers import Hypers, build, static_of
 from nftlab.store import Claim, EpochRow, Outcome
 from nftlab.train import EpochResult, Member, Pack
 from nftlab.train.checkpoint import load, save, save_best
 from nftlab.worker.messages import Epoch
-from nftlab.worker.shelf import open_attempt
+from nftlab.worker.shelf import attempt_folder, open_attempt
+
+CHECKPOINT = 10.0  # seconds between two of a lane: two fsyncs cost more than an epoch of a small network
+SHARE = 0.01  # of the time that large or many ones may take: those of FC-B are 140 MB
 
 
 class Lanes:
-    """The claimed jobs by key: what they are, how long they trained, which belong to others by now."""
+    """The claimed jobs, by key: what they are, how long they trained, which belong to others by now.
 
-    def __init__(self, claims: Sequence[Claim], runs: Path) -> None:
-        self._claims = {claim.job_key: claim for claim in claims}
-        self._folders = {claim.job_key: open_attempt(runs, claim) for claim in claims}
-        self._seconds = dict.fromkeys(self._claims, 0.0)  # of training, over all attempts
-        self._dropped: set[str] = set()
+    `new(member, way)` makes a pack; one that has run empty is kept, so that the next of its kind starts warm.
+    """
 
-    @property
-    def members(self) -> list[Member]:
-        """The lanes as the training loop wants them, in claim order; raises ConfigError for a configuration that cannot run."""
-        return [Member(claim.job_key, claim.seed, _hypers(claim)) for claim in self._claims.values()]
+    def __init__(self, new: Callable[[Member, str], Pack], runs: Path) -> None:
+        self._new, self._runs = new, runs
+        self._pack: Pack | None = None
+        self._kind: tuple[str, dict[str, Any]] | None = None  # of the pack: its way and what all its members share
+        self._way = ""
+        self._claims: dict[str, Claim] = {}
+        self._seconds: dict[str, float] = {}  # of training, over all attempts
+        self._next: dict[str, float] = {}  # when the next checkpoint is due, on the monotonic clock
+        self._dropped: set[int] = set()  # attempts
 
-    def restore(self, pack: Pack) -> list[str]:
-        """Puts every lane where its last readable checkpoint left it; what could not be read is said, line by line."""
-        notes = []
-        for key, claim in self._claims.items():
-            tries = [(claim.checkpoint, claim.checkpoint_sha), (claim.previous, claim.previous_sha)]
-            for path, sha in [(path, sha) for path, sha in tries if path and sha]:
-                try:
-                    found = load(path, sha)
-                    pack.restore(key, found)
-                except DataError as error:
-                    notes.append(f"job {key}: {error}")
-                    continue
-                self._seconds[key] = float(found.meta["seconds"])
-                break
-            else:
-                if claim.epoch:
-                    notes.append(f"job {key}: no readable checkpoint, starts from epoch 0 again")
+    def begin(self, way: str) -> None:
+        """Forgets the lanes there were: what comes next trains this way."""
+        self._way = way
+        for key in list(self._claims):
+            self._leave(key)
+        self._dropped.clear()
+
+    def admit(self, claim: Claim) -> list[str]:
+        """Gives a job its lane, where its last readable checkpoint left it; returns what could not be read, line by line.
+
+        Raises ConfigError for a configuration that cannot run. After any exception there is no such lane.
+        """
+        key, member = claim.job_key, Member(claim.job_key, claim.seed, _hypers(claim))
+        kind = self._way, static_of(member.hypers)
+        if self._pack is None or (not self._claims and kind != self._kind):
+            self._pack, self._kind = self._new(member, self._way), kind
+        else:
+            self._pack.add([member])
+        try:
+            open_attempt(self._runs, claim)
+            self._seconds[key], notes = _restore(self._pack, claim)
+        except BaseException:
+            self._pack.remove(key)
+            raise
+        self._claims[key] = claim
         return notes
 
-    def wanted(self, pack: Pack) -> bool:
-        """Whether any live lane is still ours to train."""
-        return any(key not in self._dropped for key in pack.live)
+    @property
+    def live(self) -> bool:
+        """Whether there is anything to train."""
+        return bool(self._pack and self._pack.live)
 
-    def drop(self, keys: frozenset[str]) -> None:
-        """Forgets jobs that belong to others by now."""
-        self._dropped |= keys
+    def train_epoch(self, progress: Callable[[], None]) -> list[EpochResult]:
+        """One epoch of every lane."""
+        return self._full.train_epoch(progress)
 
-    def through(self, pack: Pack) -> Epoch | None:
-        """The outcomes of lanes that were restored at their end, None if there are none: their worker died before it could say so."""
-        live = set(pack.live)
-        outcomes = tuple((key, self._outcome(pack, key)) for key in self._claims if key not in live)
+    def drop(self, attempts: frozenset[int]) -> None:
+        """Notes that jobs belong to others by now; may be called within an epoch."""
+        self._dropped |= attempts
+
+    def tidy(self) -> Epoch | None:
+        """Between epochs: dropped lanes go, and so do those restored at their end, with their outcomes if there are any.
+
+        Of the latter the worker died before it could say that they were through.
+        """
+        for key in [key for key, claim in self._claims.items() if claim.attempt_id in self._dropped]:
+            self._leave(key)
+        live = self._pack.live if self._pack else []
+        ends = [key for key in self._claims if key not in live]
+        outcomes = tuple((self._claims[key].attempt_id, self._outcome(key)) for key in ends)
+        for key in ends:
+            self._leave(key)
         return Epoch((), outcomes) if outcomes else None
 
-    def record(self, pack: Pack, results: Sequence[EpochResult], *, keep: bool) -> Epoch:
-        """An epoch's rows and outcomes; with `keep` every lane's checkpoint is written first. Raises DiskError when one cannot be."""
+    def due(self, results: Sequence[EpochResult]) -> set[str]:
+        """The lanes whose checkpoint is to be written: at their end, after their first epoch here, and now and then."""
+        now = time.monotonic()
+        return {result.key for result in results if result.finished or self._next.get(result.key, now) <= now}
+
+    def record(self, results: Sequence[EpochResult], keep: Collection[str]) -> Epoch:
+        """An epoch's rows and outcomes, the checkpoints of `keep` written first; lanes that are through go. Raises DiskError."""
         rows, outcomes = [], []
         for result in results:
             key = result.key
-            if key in self._dropped:
+            claim = self._claims[key]
+            if claim.attempt_id in self._dropped:
                 continue
             self._seconds[key] += result.seconds
-            path, sha = self._save(pack, key) if keep and not result.diverged else (None, None)
-            rows.append((key, EpochRow(result.epoch, result.values, result.seconds, result.best, path, sha)))
+            path, sha = self._save(key) if key in keep and not result.diverged else (None, None)
+            rows.append((claim.attempt_id, EpochRow(result.epoch, result.values, result.seconds, result.best, path, sha)))
             if result.finished:
-                if best := pack.best(key):
-                    save_best(self._folders[key], best)
-                outcomes.append((key, self._outcome(pack, key)))
+                outcomes.append((claim.attempt_id, self._finish(key)))
         return Epoch(tuple(rows), tuple(outcomes))
 
-    def _save(self, pack: Pack, key: str) -> tuple[str, str]:
-        state = pack.checkpoint(key)
+    @property
+    def _full(self) -> Pack:
+        assert self._pack is not None  # while there are lanes
+        return self._pack
+
+    def _finish(self, key: str) -> Outcome:
+        if best := self._full.best(key):
+            save_best(attempt_folder(self._runs, self._claims[key]), best)
+        end = self._outcome(key)
+        self._leave(key)
+        return end
+
+    def _save(self, key: str) -> tuple[str, str]:
+        began = time.monotonic()
+        state = self._full.checkpoint(key)
         state.meta["seconds"] = self._seconds[key]
-        path, sha = save(self._folders[key], state)
+        path, sha = save(attempt_folder(self._runs, self._claims[key]), state)
+        now = time.monotonic()
+        self._next[key] = now + max(CHECKPOINT, len(self._claims) * (now - began) / SHARE)
         return str(path.absolute()), sha
 
-    def _outcome(self, pack: Pack, key: str) -> Outcome:
-        end = pack.summary(key)
+    def _outcome(self, key: str) -> Outcome:
+        end = self._full.summary(key)
         return Outcome(end.diverged, end.best_epoch, end.val_error, end.test_error, self._seconds[key])
+
+    def _leave(self, key: str) -> None:
+        self._full.remove(key)
+        self._dropped.discard(self._claims.pop(key).attempt_id)
+        del self._seconds[key]
+        self._next.pop(key, None)
+
+
+def _restore(pack: Pack, claim: Claim) -> tuple[float, list[str]]:
+    """Puts a lane where its checkpoint left it: seconds trained before, and what could not be read."""
+    notes = []
+    tries = [(claim.checkpoint, claim.checkpoint_sha), (claim.previous, claim.previous_sha)]
+    for path, sha in [(path, sha) for path, sha in tries if path and sha]:
+        try:
+            found = load(path, sha)
+            pack.restore(claim.job_key, found)
+        except DataError as error:
+            notes.append(f"job {claim.job_key}: {error}")
+        else:
+            return float(found.meta["seconds"]), notes
+    if claim.epoch:
+        notes.append(f"job {claim.job_key}: no readable checkpoint, starts from epoch 0 again")
+    return 0.0, notes
 
 
 def _hypers(claim: Claim) -> Hypers:

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from nftlab.speeds import Speed
 from nftlab.store import Claim, EpochRow, Outcome
 
 
 @dataclass(frozen=True)
 class Prepare:
-    """To the trainer: load this data set, if it is not loaded yet. Answered by Prepared or Failed."""
+    """To the trainer: load this share of a data set, if it is not loaded yet. Answered by Prepared or Failed."""
 
     dataset: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Measure:
+    """To the trainer: how fast jobs of this configuration train, so many at once. Answered by Measured or Failed.
+
+    `work`: the lane-epochs that wait, which the time spent must be worth.
+    """
+
+    config: Mapping[str, Any]
+    sizes: tuple[int, ...]
+    work: float
 
 
 @dataclass(frozen=True)
 class Train:
-    """To the trainer: train these jobs as one pack. Answered by any number of Epoch, then Ended or Failed."""
+    """To the trainer: train these jobs as one pack, until Stop. Answered by any number of Epoch, then Ended or Failed.
+
+    A trainer that is out of lanes waits: whether more are to come is the supervisor's to say, by Join or Stop.
+    """
+
+    claims: tuple[Claim, ...]
+    way: str
+
+
+@dataclass(frozen=True)
+class Join:
+    """To the trainer: from the next epoch on these jobs belong to the pack too."""
 
     claims: tuple[Claim, ...]
 
@@ -28,9 +55,9 @@ class Stop:
 
 @dataclass(frozen=True)
 class Drop:
-    """To the trainer: these jobs belong to others by now, write nothing more of them."""
+    """To the trainer: the jobs of these attempts belong to others by now, write nothing more of them."""
 
-    keys: frozenset[str]
+    attempts: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -57,6 +84,13 @@ class Prepared:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """From the trainer: the speeds, by lanes and way."""
+
+    speeds: tuple[Speed, ...]
+
+
+@dataclass(frozen=True)
 class Beat:
     """From the trainer, every half second in which batches go through."""
 
@@ -70,10 +104,10 @@ class Note:
 
 @dataclass(frozen=True)
 class Epoch:
-    """From the trainer: an epoch of every lane that trained one, by job key, and the outcome of the lanes that are through."""
+    """From the trainer: an epoch of every lane that trained one, and the outcome of the lanes that are through, by attempt id."""
 
-    rows: tuple[tuple[str, EpochRow], ...]
-    outcomes: tuple[tuple[str, Outcome], ...]
+    rows: tuple[tuple[int, EpochRow], ...]
+    outcomes: tuple[tuple[int, Outcome], ...]
 
 
 @dataclass(frozen=True)
@@ -83,7 +117,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Failed:
-    """From the trainer: the order could not be carried out.
+    """From the trainer: the order could not be carried out or, with `attempt`, that one job could not be taken into the pack.
 
     `kind` is "data", "config", "disk", "device", "memory" or "crash"; `error` one line; `traceback` all of it.
     """
@@ -91,7 +125,8 @@ class Failed:
     kind: str
     error: str
     traceback: str
+    attempt: int | None = None
 
 
-Order = Prepare | Train | Stop | Drop | Recorded
-Report = Ready | Prepared | Beat | Note | Epoch | Ended | Failed
+Order = Prepare | Measure | Train | Join | Stop | Drop | Recorded
+Report = Ready | Prepared | Measured | Beat | Note | Epoch | Ended | Failed

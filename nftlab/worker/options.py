@@ -11,6 +11,23 @@ from nftlab.errors import UsageError
 from nftlab.track import TRACKERS
 
 
+def named(device: str) -> list[str]:
+    """The devices of a comma list, in which only the CPU may come twice; a single word is left to `WorkerOptions`.
+
+    Raises UsageError for anything in a list but cpu and cuda:N.
+    """
+    words = [word.strip() for word in device.split(",")]
+    if len(words) == 1:
+        return words
+    devices = ["cuda:0" if word == "cuda" else word for word in words]
+    for name in devices:
+        if not re.fullmatch(r"cpu|cuda:\d+", name):
+            raise UsageError(f"{name!r} in device {device!r} is not cpu or cuda:N")
+        if name != "cpu" and devices.count(name) > 1:
+            raise UsageError(f"device {device!r} names {name} twice")
+    return devices
+
+
 def _lease() -> float:
     written = os.environ.get("NFTLAB_LEASE") or "60"
     try:
@@ -33,7 +50,8 @@ class WorkerOptions:
     seconds without progress that count as a hang, None: the larger of 10 minutes and five median epochs. `runs`: folder of
     checkpoints and tracker files (NFTLAB_RUNS). `track`: "wandb" or "none". `strict`: refuse jobs launched from other
     code. `deterministic`: bit-identical repetition on CUDA, slower. `grace`: seconds to finish an epoch after
-    SIGTERM. `max_failures`: failures of different jobs in a row that mean the machine is sick.
+    SIGTERM. `budget`: seconds of work, None: without end. `max_failures`: failures of different jobs in a row that mean the
+    machine is sick.
     """
 
     db: str | None = None
@@ -49,13 +67,14 @@ class WorkerOptions:
     strict: bool = False
     deterministic: bool = False
     grace: float = 20.0
+    budget: float | None = None
     max_failures: int = 5
 
     def __post_init__(self) -> None:
         if self.drain and self.drain_now:
             raise UsageError("--drain and --drain-now exclude each other")
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
-            raise UsageError(f"device {self.device!r} is not auto, cpu, cuda or cuda:N")
+            raise UsageError(f"device {self.device!r} is not auto, cpu, cuda, cuda:N, all or a list such as cuda:0,cuda:1")
         if self.pack != "auto" and not (str(self.pack).isdecimal() and int(self.pack) >= 1):
             raise UsageError(f"pack {self.pack!r} is neither auto nor a number of jobs ≥ 1")
         if self.track not in TRACKERS:
@@ -63,7 +82,7 @@ class WorkerOptions:
         for name in ("lease", "grace", "max_failures"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} must be greater than 0")
-        for name in ("max_jobs", "stalled_after"):
+        for name in ("max_jobs", "stalled_after", "budget"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name.replace('_', '-')} must be greater than 0")

@@ -1,22 +1,158 @@
-"""How many jobs to train as one program when nobody says: `--pack auto`.
-
-First measures, not laws. On two CPU cores a lane's epoch of FC-A costs an eighth in a pack of 32 of what it costs alone; FC-B,
-the CNNs and U-Nets gain nothing. The figures for CUDA are not measured yet. The size used is recorded on every attempt.
-"""
+"""How many jobs to train as one program, and which way: measured once per kind of job and device, then remembered."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-_ON_CPU = {"fc-a": 32}
-_ON_CUDA = {"fc-a": 64, "fc-b": 32, "cnn-a": 16, "cnn-b": 16}
-_UNET_ON_CUDA = 4
+from sqlalchemy import Engine
+
+from nftlab.hypers import build, cost_key
+from nftlab.speeds import Speed, fastest
+from nftlab.store import EpochRow, known, remember
+from nftlab.worker.messages import Measure, Measured
+
+MOST = 128  # jobs at once, when nobody says how many
+REMEMBER = 60.0  # seconds of training between two notes of its speed
+
+Say = Callable[[str], None]
 
 
-def auto(config: Mapping[str, Any], device: str) -> int:
-    """The largest pack worth claiming for a job with this configuration on "cpu" or "cuda[:N]"."""
-    cuda = device.startswith("cuda")
-    if config.get("simplifier") == "unet":
-        return _UNET_ON_CUDA if cuda else 1
-    return (_ON_CUDA if cuda else _ON_CPU).get(str(config.get("network")), 1)
+@dataclass(frozen=True)
+class Choice:
+    """How many jobs train as one pack, and which way; `speeds` is what it was chosen from.
+
+    `kind` is the cost key, None for a configuration that cannot run. `open`: more at once may be faster still, but too few
+    jobs waited to try.
+    """
+
+    lanes: int = 1
+    way: str = "apart"
+    kind: str | None = None
+    speeds: tuple[Speed, ...] = ()
+    open: bool = False
+
+    def noted(self) -> dict[str, Any]:
+        """What attempts record of it: the way, and seconds per lane and epoch by way and lanes."""
+        table: dict[str, dict[int, float]] = {}
+        for speed in self.speeds:
+            table.setdefault(speed.way, {})[speed.lanes] = float(f"{speed.seconds:.3g}")
+        return {"way": self.way, "speeds": table}
+
+    def outgrown(self, waiting: int) -> bool:
+        """Whether so many waiting jobs are worth another choice."""
+        return self.open and waiting >= 2 * self.lanes
+
+
+class Sizes:
+    """A worker's choices. `asked`: the most jobs at once, None: as many as pays; `where`: the device, as speeds are remembered for it."""
+
+    def __init__(self, engine: Engine, asked: int | None, measure: Callable[[Measure], Measured | None], say: Say) -> None:
+        self._engine, self._asked, self._measure, self._say = engine, asked, measure, say
+        self._limits: dict[str, int] = {}  # pack key → the largest pack that this machine's memory takes
+        self._tried: dict[str, int] = {}  # cost key → the largest pack that was to be measured here
+
+    def limit(self, pack_key: str, size: int) -> None:
+        """From now on trains at most `size` such jobs at once."""
+        self._limits[pack_key] = max(1, size)
+
+    def places(self, pack_key: str, choice: Choice) -> int:
+        """How many jobs of a pack may train at once by now."""
+        return min(choice.lanes, self._limits.get(pack_key, choice.lanes))
+
+    def choose(self, head: Mapping[str, Any], waiting: int, where: str) -> Choice:
+        """The choice for the queue's head (`Queue.peek`) and its kin, of whom `waiting` can be claimed; measures if need be."""
+        try:
+            hypers = build(head["config"])
+        except ValueError:
+            return Choice()  # it will fail, alone
+        kind, most = cost_key(hypers), self._asked or MOST
+        cap = 1 if head["alone"] else min(most, self._limits.get(head["pack_key"], most))
+        speeds = self._known(where, kind)
+        if sizes := self._untried(kind, speeds, min(cap, waiting)):
+            self._tried[kind] = min(cap, waiting)
+            speeds = self._measured(Measure(head["config"], sizes, waiting * hypers.epochs), kind, where) or speeds
+        if cap == 1 or self._asked:
+            like = [speed for speed in speeds if cap == 1 or speed.lanes > 1]  # how one trains best says nothing about many
+            near = min(like, key=lambda speed: (abs(speed.lanes - cap), speed.seconds), default=None)
+            return Choice(cap, near.way if near else "apart" if cap == 1 else "mapped", kind, tuple(speeds))
+        best = fastest(speeds, cap)
+        if best is None:
+            return Choice(kind=kind)
+        return Choice(best.lanes, best.way, kind, tuple(speeds), bool(self._larger(kind, speeds, cap)))
+
+    def observed(self, kind: str | None, where: str, pace: Pace) -> None:
+        """Remembers how fast a pack was."""
+        speed = pace.speed()
+        if kind and speed:
+            remember(self._engine, where, kind, [speed])
+
+    def _untried(self, kind: str, speeds: Sequence[Speed], cap: int) -> tuple[int, ...]:
+        """The sizes worth measuring, ascending; none when enough is known."""
+        if not self._asked:
+            return self._larger(kind, speeds, cap)
+        new = cap > 1 and kind not in self._tried and cap not in {speed.lanes for speed in speeds}
+        return (cap,) if new else ()
+
+    def _larger(self, kind: str, speeds: Sequence[Speed], cap: int) -> tuple[int, ...]:
+        """The largest size known and its doublings, where it is the best so far and they were not tried."""
+        best, top = fastest(speeds, cap), max((speed.lanes for speed in speeds), default=1)
+        if (best and best.lanes < top) or 2 * top > cap or self._tried.get(kind, 0) >= 2 * top:
+            return ()
+        return tuple(top << i for i in range((cap // top).bit_length()))
+
+    def _known(self, where: str, kind: str) -> list[Speed]:
+        """What was measured: only that compares sizes and ways under equal conditions."""
+        return [speed for speed in known(self._engine, where, kind) if not speed.epochs]
+
+    def _measured(self, order: Measure, kind: str, where: str) -> list[Speed]:
+        began = time.monotonic()
+        answer = self._measure(order)
+        if answer is None or not answer.speeds:
+            return []
+        remember(self._engine, where, kind, answer.speeds)
+        speeds = self._known(where, kind)
+        took = time.monotonic() - began
+        self._say(f"{_what(order.config)}: {verdict(answer.speeds, speeds)} (measured in {took:.1f} s)")
+        return speeds
+
+
+class Pace:
+    """What the lanes of a pack with `lanes` places took per epoch while all were taken, until it is remembered."""
+
+    def __init__(self, lanes: int, way: str) -> None:
+        self._lanes, self._way = lanes, way
+        self._shares: list[float] = []
+        self._since = time.monotonic()
+
+    def see(self, rows: Sequence[EpochRow]) -> bool:
+        """Notes an epoch of the pack; returns whether it is time to remember."""
+        if len(rows) == self._lanes:
+            self._shares.append(sum(row.seconds for row in rows) / len(rows))
+        return time.monotonic() - self._since > REMEMBER
+
+    def speed(self) -> Speed | None:
+        """What was seen since the last time this was asked; None: nothing."""
+        shares, self._shares, self._since = self._shares, [], time.monotonic()
+        if not shares:
+            return None
+        return Speed(self._lanes, self._way, sum(shares) / len(shares), min(shares), max(shares), len(shares) * self._lanes, 0)
+
+
+def verdict(measured: Sequence[Speed], speeds: Sequence[Speed]) -> str:
+    """What a measurement says, in words, beside all speeds known."""
+    best = fastest(measured, max(speed.lanes for speed in measured))
+    assert best is not None
+    if best.lanes == 1:
+        return "one by one, more at once are no faster"
+    single = min((speed.seconds for speed in speeds if speed.lanes == 1), default=None)
+    if single is None:
+        return f"{best.lanes} at once, {best.way}"
+    gain = single / best.seconds
+    return f"{best.lanes} at once, {gain:.{0 if gain >= 10 else 1}f} × as many jobs per hour as one by one"
+
+
+def _what(config: Mapping[str, Any]) -> str:
+    return f"{config['network']} {config['algorithm']} on {config['dataset']}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nftlab.store import Claim, EpochRow, Outcome
@@ -12,13 +13,18 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
+FRESH = 10.0  # seconds that a count of the jobs left may be old
+
+
 class Display:
-    """The worker's voice. `counts` are jobs by state, asked for at each pack."""
+    """The worker's voice."""
 
     def __init__(self) -> None:
         self._bar = _bar() if sys.stderr.isatty() else None
         self._task: Any = None
-        self._left = 0
+        self._total = 0  # lane-epochs of the pack
+        self._count: Callable[[], int] = lambda: 0
+        self._left, self._counted = 0, float("-inf")
 
     def say(self, line: str) -> None:
         """One line that stays."""
@@ -27,18 +33,24 @@ class Display:
         else:
             self._bar.console.print(line)
 
-    def pack(self, claims: Sequence[Claim], counts: dict[str, int]) -> None:
-        """A pack begins."""
-        self._left = counts["queued"] + counts["running"]
+    def pack(self, claims: Sequence[Claim], left: Callable[[], int]) -> None:
+        """A pack begins; `left` counts the jobs that are queued or running."""
+        self._count, self._left, self._counted = left, left(), time.monotonic()
         first = claims[0]
         what = " ".join(str(first.config[field]) for field in ("algorithm", "network", "dataset"))
         what += f" × {len(claims)}" if len(claims) > 1 else f" seed {first.seed}"
         if self._bar is None:
             self.say(f"training {what} ({self._left} jobs left)")
             return
-        done = min(claim.epoch for claim in claims)
-        self._task = self._bar.add_task(what, total=first.config["epochs"], completed=done, error="", left=self._left)
+        self._total = _epochs(claims)
+        self._task = self._bar.add_task(what, total=self._total, error="", left=self._left)
         self._bar.start()
+
+    def join(self, claims: Sequence[Claim]) -> None:
+        """More jobs train in the pack."""
+        if self._bar is not None and self._task is not None:
+            self._total += _epochs(claims)
+            self._bar.update(self._task, total=self._total)
 
     def epoch(self, rows: Sequence[tuple[Claim, EpochRow]]) -> None:
         """An epoch of the pack is recorded."""
@@ -46,7 +58,9 @@ class Display:
             return
         errors = [row.values["val/error"] for _, row in rows if "val/error" in row.values]
         best = f"val {min(errors):.2f} %" if errors else ""
-        self._bar.update(self._task, completed=min(row.epoch for _, row in rows), error=best, left=self._left)
+        if time.monotonic() - self._counted > FRESH:
+            self._left, self._counted = self._count(), time.monotonic()
+        self._bar.update(self._task, advance=len(rows), error=best, left=self._left)
 
     def done(self, claim: Claim, end: Outcome) -> None:
         """A job is finished."""
@@ -68,6 +82,11 @@ class Display:
         """Gives the terminal back."""
         if self._bar is not None:
             self._bar.stop()
+
+
+def _epochs(claims: Sequence[Claim]) -> int:
+    """The epochs that are left of some jobs."""
+    return sum(int(claim.config["epochs"]) - claim.epoch for claim in claims)
 
 
 def _percent(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import threading
@@ -9,6 +10,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 INTERRUPTED, PREEMPTED = 130, 75
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class Signals:
@@ -30,7 +32,7 @@ class Signals:
         self._wake.setblocking(False)
         if threading.current_thread() is threading.main_thread():
             self._fd_before = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            for number in SIGNALS:
                 self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -62,13 +64,13 @@ class Signals:
         """How the worker leaves after a stop."""
         return PREEMPTED if self.preempted else INTERRUPTED
 
-    def drain(self) -> None:
-        """Reads the wake-up bytes, so that the next wait waits."""
-        try:
-            while self.socket.recv(256):
-                pass
-        except BlockingIOError:
-            pass
+    def drain(self) -> bytes:
+        """Reads the wake-up bytes, so that the next wait waits: the number of each signal since the last time."""
+        numbers = b""
+        with contextlib.suppress(BlockingIOError):
+            while more := self.socket.recv(256):
+                numbers += more
+        return numbers
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT:

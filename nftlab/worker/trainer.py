@@ -7,10 +7,8 @@ recorded epoch resumes above epoch 0; epochs after the last checkpoint are train
 from __future__ import annotations
 
 import os
-import platform
-import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
 
@@ -18,23 +16,43 @@ import torch
 
 from nftlab import data
 from nftlab.errors import ConfigError, DataError, DeviceError, DiskError
+from nftlab.hypers import build
 from nftlab.store import Claim
-from nftlab.train import Pack
+from nftlab.train import Member, Pack
+from nftlab.train.measure import measure
+from nftlab.worker.circumstances import processor
 from nftlab.worker.handle import Setup
 from nftlab.worker.lanes import Lanes
-from nftlab.worker.messages import Beat, Drop, Ended, Failed, Note, Order, Prepare, Prepared, Ready, Recorded, Report, Stop, Train
-
-CHECKPOINT = 10.0  # seconds between checkpoints: two fsyncs cost more than an epoch of a small network
+from nftlab.worker.messages import (
+    Beat,
+    Drop,
+    Ended,
+    Epoch,
+    Failed,
+    Join,
+    Measure,
+    Measured,
+    Note,
+    Order,
+    Prepare,
+    Prepared,
+    Ready,
+    Recorded,
+    Report,
+    Stop,
+    Train,
+)
 
 
 class Trainer:
-    """Carries out orders one after the other; Stop and Drop are heard while it trains."""
+    """Carries out orders one after the other; Join, Stop and Drop are heard while it trains."""
 
     def __init__(self, pipe: Connection, setup: Setup) -> None:
         self._pipe, self._setup = pipe, setup
         self._device = "cpu"
-        self._tasks: dict[str, data.Task] = {}
-        self._lanes: Lanes | None = None
+        self._tasks: dict[tuple[str, float], data.Task] = {}
+        self._lanes = Lanes(self._pack, setup.runs)
+        self._joining: list[Claim] = []
         self._stopping = False
         self._unrecorded = 0  # epochs reported that are not in the table yet
 
@@ -44,11 +62,13 @@ class Trainer:
         while True:
             order = self._pipe.recv()
             if isinstance(order, Prepare):
-                self._guarded(partial(self._prepare, order.dataset))
+                self._guarded(partial(self._prepare, order))
+            elif isinstance(order, Measure):
+                self._guarded(partial(self._measure, order))
             elif isinstance(order, Train):
-                self._guarded(partial(self._train, order.claims))
+                self._guarded(partial(self._train, order))
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, work: Callable[[], None], attempt: int | None = None) -> None:
         """An error is the supervisor's to judge; only its disappearance ends the process."""
         try:
             work()
@@ -56,7 +76,7 @@ class Trainer:
             raise
         except Exception as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
-            self._say(Failed(kind_of(error), lines[0], traceback.format_exc()))
+            self._say(Failed(kind_of(error), lines[0], traceback.format_exc(), attempt))
 
     def _start(self) -> None:
         self._device = resolve(self._setup.device)
@@ -64,38 +84,71 @@ class Trainer:
         torch.set_num_threads(threads)
         self._say(Ready(self._device, device_name(self._device), threads, torch.__version__))
 
-    def _prepare(self, dataset: str) -> None:
-        task = self._task(dataset)
+    def _prepare(self, order: Prepare) -> None:
+        task = self._task(order.dataset, order.share)
         self._say(Prepared(task.source, task.sha256))
 
-    def _train(self, claims: Sequence[Claim]) -> None:
+    def _measure(self, order: Measure) -> None:
+        hypers = build(order.config)
+        task = self._task(hypers.dataset, hypers.data_share)
+        self._say(Measured(tuple(measure(task, hypers, device=self._device, sizes=order.sizes, work=order.work))))
+
+    # --- one pack
+
+    def _train(self, order: Train) -> None:
         self._stopping, self._unrecorded = False, 0
-        self._lanes = lanes = Lanes(claims, self._setup.runs)
-        task = self._task(claims[0].config["dataset"])
-        pack = Pack(task, lanes.members, device=self._device, deterministic=self._setup.deterministic)
-        for note in lanes.restore(pack):
-            self._say(Note(note))
-        if through := lanes.through(pack):
-            self._say(through)
-            self._unrecorded += 1
-        saved = float("-inf")
+        self._lanes.begin(order.way)
+        self._joining = list(order.claims)
         self._hear()
-        while not self._stopping and lanes.wanted(pack):
-            results = pack.train_epoch(self._progress)
-            self._hear()
-            ends = any(result.finished for result in results)
-            keep = ends or self._stopping or time.monotonic() - saved >= CHECKPOINT
-            if keep:
-                self._await_record()
-            self._say(lanes.record(pack, results, keep=keep))
-            self._unrecorded += 1
-            saved = time.monotonic() if keep else saved
+        try:
+            while not self._stopping:
+                self._admit()
+                if self._lanes.live:
+                    self._epoch()
+                else:
+                    self._await(lambda: bool(self._joining) or self._stopping)
+        except BaseException:
+            self._lanes = Lanes(self._pack, self._setup.runs)  # what it was and what it filled the memory with goes
+            raise
         self._say(Ended())
 
-    def _task(self, name: str) -> data.Task:
-        if name not in self._tasks:
-            self._tasks[name] = data.load(name).to(self._device)
-        return self._tasks[name]
+    def _admit(self) -> None:
+        """Between epochs: those who are no more with us leave, those who join get their lanes; a bad one harms only itself."""
+        self._report(self._lanes.tidy())
+        joining, self._joining = self._joining, []
+        for claim in joining:
+            self._guarded(partial(self._welcome, claim), claim.attempt_id)
+        self._report(self._lanes.tidy())
+
+    def _welcome(self, claim: Claim) -> None:
+        for note in self._lanes.admit(claim):
+            self._say(Note(note))
+
+    def _epoch(self) -> None:
+        results = self._lanes.train_epoch(self._progress)
+        self._hear()
+        due = self._lanes.due(results)
+        if due or self._stopping:
+            # Only the last two checkpoints stay, and the table may know of none but the oldest.
+            self._await(lambda: not self._unrecorded)
+        self._report(self._lanes.record(results, {result.key for result in results} if self._stopping else due))
+
+    def _report(self, epoch: Epoch | None) -> None:
+        if epoch is not None:
+            self._say(epoch)
+            self._unrecorded += 1
+
+    def _pack(self, member: Member, way: str) -> Pack:
+        task, deterministic = self._task(member.hypers.dataset, member.hypers.data_share), self._setup.deterministic
+        return Pack(task, [member], device=self._device, deterministic=deterministic, way=way)
+
+    def _task(self, name: str, share: float) -> data.Task:
+        """Loaded once and kept on the device; the last one goes when another is wanted."""
+        if (name, share) not in self._tasks:
+            self._tasks = {(name, share): data.load(name).part(share).to(self._device)}
+        return self._tasks[name, share]
+
+    # --- the supervisor
 
     def _progress(self) -> None:
         """Called by the training loop about twice a second."""
@@ -106,9 +159,8 @@ class Trainer:
         while self._pipe.poll():
             self._mind(self._pipe.recv())
 
-    def _await_record(self) -> None:
-        """Until the table knows every epoch reported: only the last two checkpoints stay, and it may know of none but the oldest."""
-        while self._unrecorded:
+    def _await(self, what: Callable[[], bool]) -> None:
+        while not what():
             self._mind(self._pipe.recv())
 
     def _mind(self, order: Order) -> None:
@@ -116,8 +168,11 @@ class Trainer:
             self._stopping = True
         elif isinstance(order, Recorded):
             self._unrecorded -= 1
-        elif isinstance(order, Drop) and self._lanes is not None:
-            self._lanes.drop(order.keys)
+        elif isinstance(order, Join):
+            self._joining += order.claims
+        elif isinstance(order, Drop):
+            self._joining = [claim for claim in self._joining if claim.attempt_id not in order.attempts]
+            self._lanes.drop(order.attempts)
 
     def _say(self, report: Report) -> None:
         self._pipe.send(report)
@@ -148,7 +203,7 @@ def device_name(device: str) -> str:
     """The GPU's or the processor's name."""
     if device.startswith("cuda"):
         return str(torch.cuda.get_device_name(device))
-    return platform.processor() or platform.machine()
+    return processor()
 
 
 def kind_of(error: Exception) -> str:

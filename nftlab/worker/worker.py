@@ -17,14 +17,14 @@ from nftlab.code import identity
 from nftlab.errors import ConfigError
 from nftlab.store import Claim, Outcome, Queue, Worker, curve, launched, open_db, shown
 from nftlab.track import Mirror, Say, TrackedJob, Tracker, close_trackers, open_tracker
-from nftlab.worker import pack_size
-from nftlab.worker.circumstances import here
+from nftlab.worker.budget import Wishes
+from nftlab.worker.circumstances import here, where
 from nftlab.worker.handle import TrainerHandle
-from nftlab.worker.messages import Failed, Prepare, Prepared, Ready, Report
+from nftlab.worker.messages import Failed, Measure, Measured, Prepare, Prepared, Ready, Report
 from nftlab.worker.options import WorkerOptions
-from nftlab.worker.pack_run import STALLED, PackRun, SickNodeError
+from nftlab.worker.pack_run import STALLED, Berth, PackRun, SickNodeError
+from nftlab.worker.pack_size import MOST, Pace, Sizes
 from nftlab.worker.progress import Display
-from nftlab.worker.signals import Signals
 
 POLL = 1.0  # seconds between looks at an empty queue, give or take a quarter
 TRACKING, TRACKING_HURRIED = 60.0, 10.0  # seconds that trackers get at the end, and after a stop
@@ -33,15 +33,15 @@ TRACKING, TRACKING_HURRIED = 60.0, 10.0  # seconds that trackers get at the end,
 def run_worker(options: WorkerOptions) -> int:
     """Works until drained or stopped; returns the exit code.
 
-    0 drained and nothing failed, 1 drained with failed jobs in the sweeps it worked on, 75 after SIGTERM or SIGUSR1, 130 after
-    Ctrl-C. Raises what ends it otherwise, `exit_code` telling: SickNodeError, DatabaseError (69), FencedError (75), SchemaError,
-    ConfigError (78). Claimed jobs are handed back first. Nothing is written to stdout.
+    0 drained and nothing failed, 1 drained with failed jobs in the sweeps it worked on, 75 after SIGTERM, SIGUSR1 or the end of
+    the budget, 130 after Ctrl-C. Raises what ends it otherwise, `exit_code` telling: SickNodeError, DatabaseError (69),
+    FencedError (75), SchemaError, ConfigError (78). Claimed jobs are handed back first. Nothing is written to stdout.
     """
     engine = open_db(options.db, create=True)
     assert engine is not None  # create=True
     display = Display()
     display.say(f"worker on {shown(engine.url)}")
-    with Signals() as signals:
+    with Wishes(options.budget) as signals:
         session = Session(options, engine, signals, display)
         try:
             return session.run()
@@ -53,7 +53,7 @@ def run_worker(options: WorkerOptions) -> int:
 class Session:
     """One worker's life: its queue, its trainer process, its trackers, and what it has seen so far."""
 
-    def __init__(self, options: WorkerOptions, engine: Engine, signals: Signals, display: Display) -> None:
+    def __init__(self, options: WorkerOptions, engine: Engine, signals: Wishes, display: Display) -> None:
         self.options, self.engine, self.signals, self.display = options, engine, signals, display
         self.queue = Queue(engine, lease=options.lease, stalled_after=options.stalled_after or STALLED)
         host = socket.gethostname()
@@ -64,7 +64,7 @@ class Session:
         self._ready: Ready | None = None
         self._code = identity()
         self._codes_seen: set[str] = set()  # sweeps whose code was compared with ours
-        self._limits: dict[str, int] = {}  # pack key → the largest pack that this machine's memory takes
+        self.sizes = Sizes(engine, None if options.pack == "auto" else int(options.pack), self._measure, display.say)
         self._streak: set[str] = set()  # jobs that failed here since the last one that did not
         self._ended = 0
 
@@ -73,14 +73,16 @@ class Session:
         while not self.signals.stop:
             if self.options.max_jobs is not None and self._ended >= self.options.max_jobs:
                 return self._verdict()
-            claims = self._claim()
-            if claims:
-                self._work(claims)
+            berth = self._berth()
+            if berth is not None and (claims := self.claim(berth)):
+                self._work(berth, claims)
             elif self._may_leave():
                 return self._verdict()
             else:
                 wait([self.signals.socket], timeout=POLL * random.uniform(0.75, 1.25))
                 self.signals.drain()
+        if self.signals.spent:
+            self.display.say(f"the budget is spent: {self._left()} jobs left")
         return self.signals.exit_code
 
     def close(self) -> None:
@@ -107,45 +109,71 @@ class Session:
         self._streak.add(key)
         return len(self._streak)
 
-    def limit(self, pack_key: str, size: int) -> None:
-        """From now on claims at most `size` such jobs at once."""
-        self._limits[pack_key] = max(1, size)
+    def observed(self, berth: Berth, pace: Pace) -> None:
+        """Remembers how fast a pack was, for the next choice and for forecasts."""
+        assert self._ready is not None
+        self.sizes.observed(berth.choice.kind, where(self._ready), pace)
 
     # --- claiming
 
-    def _claim(self) -> list[Claim]:
-        """The next pack, its data set loaded before it is claimed; [] when there is nothing or a stop came between."""
+    def claim(self, berth: Berth) -> list[Claim]:
+        """The jobs of a new pack; [] when others were faster."""
+        size = self._allowed(self.sizes.places(berth.pack_key, berth.choice))
+        return self.queue.claim(self.me, size, berth.noted, pack_key=berth.pack_key)
+
+    def claim_more(self, berth: Berth, free: int, held: list[Claim]) -> list[Claim]:
+        """Jobs for the free places of a pack beside those `held`; [] when none is left, or when the pack had better end.
+
+        That is when jobs of another kind and higher priority wait, or so many of this one that a larger pack may pay.
+        """
+        waiting = self.queue.claimable(berth.pack_key, MOST)
+        if not waiting:
+            self.queue.reclaim(self.me)
+            waiting = self.queue.claimable(berth.pack_key, MOST)
+        size = self._allowed(min(free, waiting), len(held))
+        if size < 1 or self.signals.stop or berth.choice.outgrown(waiting):
+            return []
+        noted = berth.noted | {"beside": [claim.job_key for claim in held]}
+        return self.queue.claim(self.me, size, noted, pack_key=berth.pack_key, join=True)
+
+    def welcome(self, claims: list[Claim]) -> None:
+        """What a worker does for jobs it has claimed, before they train."""
+        self._compare_code(claims)
+        for claim in claims:
+            self.mirror.start(self._tracked(claim))
+
+    def _berth(self) -> Berth | None:
+        """Where the next pack will train, its data set loaded before it is claimed; None when there is nothing or a stop came between."""
         head = self.queue.peek()
         if head is None:
             self.queue.reclaim(self.me)
             head = self.queue.peek()
         if head is None or not self._start_trainer():
-            return []
-        prepared = self._ask(Prepare(head["config"]["dataset"]))
+            return None
+        prepared = self._answer(Prepare(head["config"]["dataset"], head["config"].get("data_share", 1.0)))
         if not isinstance(prepared, Prepared):
-            return []
+            return None
         assert self._ready is not None
-        noted = here(self._code, self._ready) | {"data": prepared.source, "data_sha": prepared.sha256}
-        return self.queue.claim(self.me, self._size(head), noted, pack_key=head["pack_key"])
+        choice = self.sizes.choose(head, self.queue.claimable(head["pack_key"], MOST), where(self._ready))
+        if self.signals.stop or self.trainer.gone:
+            return None
+        noted = here(self._code, self._ready) | {"data": prepared.source, "data_sha": prepared.sha256} | choice.noted()
+        return Berth(head["pack_key"], choice, noted)
 
-    def _size(self, head: dict[str, Any]) -> int:
-        assert self._ready is not None
-        asked = self.options.pack
-        size = pack_size.auto(head["config"], self._ready.device) if asked == "auto" else int(asked)
-        size = min(size, self._limits.get(head["pack_key"], size))
-        if self.options.max_jobs is not None:
-            size = min(size, self.options.max_jobs - self._ended)
-        return 1 if head["alone"] else size
+    def _allowed(self, size: int, held: int = 0) -> int:
+        """At most `size` jobs beside those held, and no more than `--max-jobs` leaves."""
+        return size if self.options.max_jobs is None else min(size, self.options.max_jobs - self._ended - held)
 
-    def _work(self, claims: list[Claim]) -> None:
-        self._compare_code(claims)
-        for claim in claims:
-            self.mirror.start(self._tracked(claim))
-        self.display.pack(claims, self.queue.counts())
+    def _work(self, berth: Berth, claims: list[Claim]) -> None:
+        self.display.pack(claims, self._left)
         try:
-            PackRun(self, claims).run()
+            PackRun(self, berth).run(claims)
         finally:
             self.display.end()
+
+    def _left(self) -> int:
+        counts = self.queue.counts()
+        return counts["queued"] + counts["running"]
 
     def _compare_code(self, claims: list[Claim]) -> None:
         """Says so when a sweep was launched from other code than this worker's; refuses it under `strict`."""
@@ -188,11 +216,20 @@ class Session:
             self.trainer.kill()
             self.trainer = self._spawn()
         if self._ready is None:
-            ready = self._ask(None)
+            ready = self._answer(None)
             self._ready = ready if isinstance(ready, Ready) else None
         return self._ready is not None
 
-    def _ask(self, order: Prepare | None) -> Report | None:
+    def _measure(self, order: Measure) -> Measured | None:
+        """None when a stop came between, when such a job cannot run, or when the trainer did not survive it."""
+        try:
+            answer = self._answer(order)
+        except SickNodeError as error:
+            self.display.say(f"could not be measured: {str(error).splitlines()[-1]}")
+            return None
+        return answer if isinstance(answer, Measured) else None
+
+    def _answer(self, order: Prepare | Measure | None) -> Report | None:
         """What the trainer answers, None when a stop came between. Raises SickNodeError when it cannot or dies."""
         if order is not None:
             self.trainer.tell(order)

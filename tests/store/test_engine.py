@@ -12,10 +12,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import Engine, create_engine, inspect, make_url
 
 from nftlab.errors import DatabaseError, SchemaError, UsageError
-from nftlab.store import SCHEMA, Queue, default_url, jobs, launch, open_db, shown, status, upgrade
+from nftlab.speeds import Speed
+from nftlab.store import SCHEMA, Queue, default_url, jobs, known, launch, open_db, remember, shown, status, upgrade
 from nftlab.store.session import session
 from nftlab.store.tables import metadata
 from tests.store.jobtable import ANN, CODE, at_once, make_sweep, sql
@@ -108,6 +109,34 @@ def test_another_schema_is_refused_and_upgrade_says_what_it_did(tmp_path: Path, 
         for create in (True, False):
             with pytest.raises(SchemaError, match=rf"has schema {version}, this nftlab needs {SCHEMA}; {mend}"):
                 open_db(url, create=create)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_database_of_the_first_schema_is_refused_and_upgraded(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = request.getfixturevalue("fresh_postgres") if kind == "postgres" else f"sqlite:///{tmp_path / 'old.sqlite'}"
+    with monkeypatch.context() as then:
+        then.setattr("nftlab.store.engine.SCHEMA", "0001")
+        old = open_db(url, create=True)
+        assert old is not None
+        launch(old, make_sweep(), code=CODE)
+        assert "speeds" not in inspect(old).get_table_names()
+        old.dispose()
+    for create in (True, False):
+        with pytest.raises(SchemaError, match=rf"has schema 0001, this nftlab needs {SCHEMA}; nftlab db upgrade --db"):
+            open_db(url, create=create)
+    assert sorted(before or "" for before, _ in at_once(4, _upgrade, url)) == ["0001", SCHEMA, SCHEMA, SCHEMA]
+    new = open_db(url, create=False)
+    assert new is not None
+    assert len(jobs(new)) == 12
+    remember(new, "gpu", "k", [Speed(1, "mapped", 1.0, 1.0, 1.0, 0, 0)])
+    assert len(known(new, "gpu", "k")) == 1
+    new.dispose()
+
+
+def _upgrade(_: int, url: str) -> tuple[str | None, str]:
+    return upgrade(url)
 
 
 def test_optuna_may_live_in_the_same_database(tmp_path: Path) -> None:

@@ -65,6 +65,23 @@ def test_a_companion_that_must_be_alone_is_left_for_later(engine: Engine, queue:
     assert [claim.job_id for claim in queue.claim(ANN, 3, CODE)] == [1, 3]
 
 
+def test_what_could_join_a_pack_in_training(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=4, packs=2), code=CODE)
+    key, *_, other = [job.pack_key for job in sql(engine, "SELECT pack_key FROM jobs ORDER BY id")]
+    claims = queue.claim(ANN, 2, CODE)
+    assert [queue.claimable(key, most) for most in (1, 128)] == [1, 2]
+    assert queue.claimable(other, 128) == 4, "at equal priority each kind has its turn to the end"
+    queue.release(claims, cause="pack-crash", alone=True)
+    assert queue.claimable(key, 128) == 2
+    assert [claim.job_id for claim in queue.claim(ANN, 1, CODE, pack_key=key, join=True)] == [3]
+    launch(engine, make_sweep("urgent", trials=1, seeds=1, packs=1, settings="  priority: 5\n"), code=CODE)
+    assert (queue.claimable(key, 128), queue.claimable(other, 128)) == (2, 0), "the urgent job is of the first kind"
+    sql(engine, "UPDATE jobs SET alone = true WHERE sweep = 'urgent'")
+    assert queue.claimable(key, 128) == 0, "it comes first and cannot join"
+    sql(engine, "UPDATE jobs SET not_before = 1e12 WHERE sweep = 'urgent'")
+    assert queue.claimable(key, 128) == 1
+
+
 def test_processes_claim_and_finish_each_job_once(engine: Engine) -> None:
     launch(engine, make_sweep(trials=25, seeds=6, packs=2), code=CODE)
     url = engine.url.render_as_string(hide_password=False)

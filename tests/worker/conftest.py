@@ -16,15 +16,17 @@ from sqlalchemy import Engine
 from nftlab.spec import load_text
 from nftlab.store import JobRow, Queue, curve, jobs, launch, open_db, story
 from nftlab.worker import WorkerOptions, run_worker
+from tests.store.conftest import postgres_url as postgres_url
+from tests.train.conftest import one_thread as one_thread
 
 _SCRIPT = "import sys; from pathlib import Path; from nftlab.worker import *; sys.exit(run_worker(WorkerOptions({arguments})))"
 
 
 class Lab:
-    """One job table and one runs folder; `sweep` fills the first, `work` and `start` bring workers."""
+    """One job table (SQLite unless a URL says otherwise) and one runs folder; `sweep` fills the first, `work` and `start` bring workers."""
 
-    def __init__(self, folder: Path) -> None:
-        self.url = f"sqlite:///{folder / 'lab.sqlite'}"
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        self.url = url or f"sqlite:///{folder / 'lab.sqlite'}"
         self.runs = folder / "runs"
         engine = open_db(self.url, create=True)
         assert engine is not None
@@ -32,14 +34,14 @@ class Lab:
         self.queue = Queue(engine)
         self.started: list[subprocess.Popen[str]] = []
 
-    def sweep(self, name: str = "small", *, seeds: int = 1, retries: int = 3, **parameters: Any) -> None:
+    def sweep(self, name: str = "small", *, seeds: int = 1, retries: int = 3, priority: int = 0, **parameters: Any) -> None:
         """Launches a grid over digits, FC-A, CT; a list is a dimension."""
         fields = {"dataset": "digits", "network": "fc-a", "algorithm": "ct", "epochs": 3, "lr": 0.001, **parameters}
         lines = [
             f"  {key}: {{values: {value}}}" if isinstance(value, list) else f"  {key}: {{value: {value}}}" for key, value in fields.items()
         ]
         head = [f"name: {name}", "method: grid", "metric: {name: val/error, goal: minimize}", "parameters:"]
-        text = "\n".join([*head, *lines, "nftlab:", f"  seeds: {seeds}", f"  retries: {retries}", ""])
+        text = "\n".join([*head, *lines, "nftlab:", f"  seeds: {seeds}", f"  retries: {retries}", f"  priority: {priority}", ""])
         launch(self.engine, load_text(text), code={"git_sha": None, "dirty": None})
 
     def options(self, **given: Any) -> WorkerOptions:
@@ -82,16 +84,22 @@ class Lab:
             time.sleep(0.01)
 
 
-def trainer_of(worker: int) -> int | None:
-    """The process id of a worker's trainer, None when it has none."""
-    for child in Path(f"/proc/{worker}/task/{worker}/children").read_text().split():
+def spawned(parent: int) -> list[int]:
+    """The process ids of a process's spawned children: a worker's trainer, a crew's workers."""
+    found = []
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
         try:
             words = Path(f"/proc/{child}/cmdline").read_bytes()
         except OSError:
             continue
         if b"spawn_main" in words:
-            return int(child)
-    return None
+            found.append(int(child))
+    return found
+
+
+def trainer_of(worker: int) -> int | None:
+    """The process id of a worker's trainer, None when it has none."""
+    return next(iter(spawned(worker)), None)
 
 
 def alive(pid: int) -> bool:

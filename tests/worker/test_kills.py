@@ -40,6 +40,7 @@ def check_twins(lab: Lab) -> None:
     assert [row[:2] for row in found] == [("done", 0)] * 4
 
 
+@pytest.mark.ci
 def test_a_killed_trainer_is_replaced_and_its_jobs_resume(lab: Lab) -> None:
     twins(lab)
     worker = lab.start(pack=2)

@@ -55,6 +55,7 @@ def test_a_bad_job_fails_alone_and_its_neighbours_finish(lab: Lab) -> None:
     assert lab.causes(crashed) == ["pack-crash", "crash"]
     assert lab.causes(wrong)[-1] == "config"
     assert (crashed.retries, wrong.retries, fine.retries) == (1, 0, 0)
+    assert lab.causes(fine) == ["finished"]
     assert "KeyError" in (crashed.error or "")
     assert "nonsense" in (wrong.error or "")
 

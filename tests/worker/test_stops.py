@@ -48,6 +48,27 @@ def test_preempted_resumed_from_the_last_readable_checkpoint_and_interrupted(lab
     assert (row.state, row.retries, lab.causes(row)) == ("queued", 0, ["preempted", "interrupted"])
 
 
+def test_a_spent_budget_starts_nothing(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    lab.sweep()
+    assert lab.work(budget=1e-6) == 75
+    assert "the budget is spent: 1 jobs left" in capfd.readouterr().err
+    assert lab.jobs()[0].attempts == 0
+
+
+@pytest.mark.ci
+def test_a_budget_ends_at_an_epoch_and_costs_nothing(lab: Lab) -> None:
+    lab.sweep(epochs=20000)
+    worker = lab.start(budget=10)
+    _, err = worker.communicate(timeout=120)
+    assert worker.returncode == 75, err
+    assert "budget: finishing the epoch" in err
+    assert "the budget is spent: 1 jobs left" in err
+    (row,) = lab.jobs()
+    assert (row.state, row.retries, lab.causes(row)) == ("queued", 0, ["budget"])
+    saved = sorted((lab.runs / "checkpoints" / row.job_key / "1").glob("epoch-*"))
+    assert saved[-1].name == f"epoch-{row.epoch:06d}.safetensors"
+
+
 @pytest.mark.ci
 def test_the_second_ctrl_c_does_not_wait_for_the_epoch(lab: Lab) -> None:
     lab.sweep(batch_size=2, network="fc-b", epochs=1)  # an epoch of many seconds

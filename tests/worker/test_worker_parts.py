@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from nftlab.errors import UsageError
-from nftlab.worker import WorkerOptions, pack_size
-from nftlab.worker.circumstances import without_secrets
+from nftlab.worker import WorkerOptions
+from nftlab.worker.budget import seconds
+from nftlab.worker.circumstances import processor, where, without_secrets
+from nftlab.worker.messages import Ready
 
 
 @pytest.mark.parametrize(
@@ -16,12 +18,15 @@ from nftlab.worker.circumstances import without_secrets
     [
         {"drain": True, "drain_now": True},
         {"device": "gpu"},
+        {"device": "all"},
+        {"device": "cpu,cpu"},
         {"pack": 0},
         {"pack": "many"},
         {"track": "tensorboard"},
         {"lease": 0.0},
         {"max_jobs": 0},
         {"stalled_after": -1.0},
+        {"budget": 0.0},
     ],
 )
 def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
@@ -41,11 +46,22 @@ def test_options_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (WorkerOptions().lease, str(WorkerOptions().runs)) == (60.0, "runs")
 
 
-def test_auto_pack_sizes() -> None:
-    assert pack_size.auto({"network": "fc-a"}, "cpu") > pack_size.auto({"network": "fc-b"}, "cpu") == 1
-    assert pack_size.auto({"network": "cnn-a"}, "cpu") == 1
-    assert pack_size.auto({"network": "fc-a", "simplifier": "unet"}, "cpu") == 1
-    assert pack_size.auto({"network": "cnn-a"}, "cuda:0") > 1
+@pytest.mark.parametrize(("written", "meant"), [("20h", 72000.0), ("1.5h", 5400.0), ("90m", 5400.0), ("3600s", 3600.0)])
+def test_a_budget_is_a_time(written: str, meant: float) -> None:
+    assert seconds(written) == meant
+
+
+@pytest.mark.parametrize("written", ["", "20", "h", "-1h", "0s", "1d", "1h30m", "20 h", "nanh"])
+def test_a_budget_that_is_no_time_is_refused(written: str) -> None:
+    with pytest.raises(UsageError, match="20h"):
+        seconds(written)
+
+
+def test_the_processor_is_named() -> None:
+    assert processor() == processor().strip() != ""
+    one, two = (Ready("cpu", "A processor", threads, "") for threads in (1, 2))
+    assert (where(one), where(two)) == ("A processor, 1 thread", "A processor, 2 threads")
+    assert where(Ready("cuda:1", "A GPU", 2, "")) == "A GPU"
 
 
 @pytest.mark.parametrize(

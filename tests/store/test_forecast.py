@@ -1,0 +1,84 @@
+"""What jobs will cost: epochs left times known speeds, and nothing guessed."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine
+
+from nftlab.hypers import build, cost_key
+from nftlab.speeds import Speed
+from nftlab.store import Forecast, Queue, cost_left, cost_of, launch, remember
+from tests.store.jobtable import ANN, BOB, CODE, DONE, epoch, expire, make_sweep, sql
+
+SWEEP = make_sweep(trials=2, seeds=3, packs=2)  # two batch sizes of six jobs, 200 epochs each
+KEYS = [cost_key(build(SWEEP.trials[index].config)) for index in (0, 2)]
+HOUR = 3600.0
+
+
+def speed(seconds: float, *, epochs: int = 1, lanes: int = 4) -> Speed:
+    return Speed(lanes, "mapped", seconds * HOUR, seconds / 2 * HOUR, seconds * 3 * HOUR, epochs, 0)
+
+
+def test_without_speeds_every_job_is_unknown(engine: Engine) -> None:
+    assert cost_left(engine) == Forecast()
+    launch(engine, SWEEP, code=CODE)
+    assert cost_left(engine) == cost_of(engine, [SWEEP]) == cost_of(None, [SWEEP]) == Forecast(unknown_jobs=12)
+
+
+def test_what_is_known_is_counted_and_the_rest_is_not_guessed(engine: Engine) -> None:
+    remember(engine, "gpu", KEYS[0], [speed(0.01)])
+    assert cost_of(engine, [SWEEP]) == Forecast(12.0, 6.0, 36.0, 6, 0, 12.0, ("gpu",)), "6 jobs × 200 epochs × 0.01 h"
+    remember(engine, "old gpu", KEYS[1], [speed(0.02)])
+    assert cost_of(engine, [SWEEP]) == Forecast(36.0, 18.0, 108.0, 0, 0, 36.0, ("gpu", "old gpu"))
+    assert cost_of(engine, [SWEEP, make_sweep("more", trials=1, seeds=1)]).device_hours == 38.0
+
+
+def test_only_the_epochs_that_are_left_cost(engine: Engine, queue: Queue) -> None:
+    for key in KEYS:
+        remember(engine, "gpu", key, [speed(0.01)])
+    launch(engine, SWEEP, code=CODE)
+    launch(engine, make_sweep("other", trials=1, seeds=1), code=CODE)
+    claims = queue.claim(ANN, 4, CODE, pack_key=SWEEP.trials[0].pack_key)
+    queue.record_epoch([(claim, epoch(50)) for claim in claims])
+    queue.finish([(claims[0], DONE)])
+    queue.fail(claims[1], "boom", cause="config")
+    queue.release([claims[2]], cause="interrupted")
+    left = (12 - 2) * 200 - 2 * 50
+    assert cost_left(engine, sweep="s").device_hours == pytest.approx(left * 0.01)
+    assert cost_left(engine).device_hours == pytest.approx((left + 200) * 0.01)
+    assert cost_left(engine, sweep="none") == Forecast(workers=1)
+
+
+def test_the_clock_runs_slower_for_live_workers_only(engine: Engine, queue: Queue) -> None:
+    launch(engine, SWEEP, code=CODE)
+    remember(engine, "gpu", KEYS[0], [speed(0.01)])
+    for worker in (ANN, BOB):
+        queue.claim(worker, 2, CODE)
+    found = cost_left(engine)
+    assert (found.workers, found.device_hours, found.hours) == (2, 12.0, 6.0)
+    expire(engine)
+    found = cost_left(engine)
+    assert (found.workers, found.device_hours, found.hours) == (0, 12.0, 12.0)
+
+
+def test_the_fastest_of_the_device_seen_last_counts(engine: Engine) -> None:
+    one = make_sweep(trials=1, seeds=1)
+    remember(engine, "new", KEYS[0], [speed(0.03, lanes=1), speed(0.01, lanes=8), speed(0.02, lanes=16)])
+    remember(engine, "old", KEYS[0], [speed(0.04)])
+    sql(engine, "UPDATE speeds SET at = at - 60 WHERE device = 'old'")
+    assert cost_of(engine, [one]) == Forecast(2.0, 1.0, 6.0, 0, 0, 2.0, ("new",))
+    sql(engine, "UPDATE speeds SET at = at + 120 WHERE device = 'old'")
+    assert cost_of(engine, [one]) == Forecast(8.0, 4.0, 24.0, 0, 0, 8.0, ("old",))
+
+
+def test_what_was_observed_goes_before_what_was_measured(engine: Engine) -> None:
+    remember(engine, "gpu", KEYS[0], [speed(0.001, epochs=0, lanes=64), speed(0.01, lanes=8), speed(0.03, epochs=0, lanes=1)])
+    assert cost_of(engine, [make_sweep(trials=1, seeds=1)]).device_hours == 2.0
+
+
+def test_a_configuration_that_this_code_cannot_run_is_unknown(engine: Engine) -> None:
+    launch(engine, SWEEP, code=CODE)
+    remember(engine, "gpu", KEYS[0], [speed(0.01)])
+    sql(engine, """UPDATE jobs SET config = '{"algorithm":"of tomorrow"}' WHERE seed = 0""")
+    sql(engine, "UPDATE jobs SET pack_key = 'of tomorrow' WHERE seed = 0")
+    assert cost_left(engine) == Forecast(8.0, 4.0, 24.0, 8, 0, 8.0, ("gpu",))
