@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,14 +25,15 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, fetch
 
 @app.command("list")
 def list_(as_json: Json = False, db: Db = None) -> None:
-    """List the data sets and where they are."""
+    """List the data sets: where they are, or the command that brings them."""
     from nftlab.data import DATASETS
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "dataset": name,
             "status": dataset.status(),
             "folder": dataset.where(),
+            "commands": [f"nftlab data {command} {name}" for command in dataset.commands],
             "shape": dataset.shape,
             "classes": dataset.classes,
             "counts": dataset.counts,
@@ -43,7 +44,10 @@ def list_(as_json: Json = False, db: Db = None) -> None:
     ]
     if as_json:
         return emit_json(rows)
-    table(["data set", "status", "about", "folder"], [[row["dataset"], row["status"], row["about"], row["folder"] or "–"] for row in rows])
+    table(
+        ["data set", "status", "rows", "folder or command", "about"],
+        [[row["dataset"], row["status"], _rows(row["counts"]), _place(row), f"{row['about']}; {row['licence']}"] for row in rows],
+    )
 
 
 @app.command()
@@ -60,10 +64,11 @@ def get(names: Names, db: Db = None) -> None:
 def make(
     names: Names,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of what is drawn.")] = 0,
+    encoder: Annotated[str | None, typer.Option("--encoder", help="For wines: a sentence-transformers model, by name or folder.")] = None,
     db: Db = None,
 ) -> None:
-    """Make a data set from another by its published recipe."""
-    for dataset in _chosen(names):
+    """Make data sets by their published recipes."""
+    for dataset in _chosen(names, encoder):
         with _progress() as progress:
             folder = dataset.make(seed=seed, progress=progress)
         emit(f"{dataset.name}\t{folder}")
@@ -75,21 +80,36 @@ def verify(names: Names, db: Db = None) -> None:
     wrong = []
     for dataset in _chosen(names):
         try:
-            emit("\n".join(dataset.verify()))
+            with _progress() as progress:
+                checked = dataset.verify(progress=progress)
+            emit("\n".join(checked))
         except DataError as error:
             wrong.append(str(error))
     if wrong:
         raise DataError("\n".join(wrong))
 
 
-def _chosen(names: list[str]) -> list[Dataset]:
+def _rows(counts: tuple[int, int, int]) -> str:
+    """Training, validation and test rows."""
+    return " + ".join(f"{count:,}" for count in counts)
+
+
+def _place(row: dict[str, Any]) -> str:
+    """Where a data set is, else how it comes."""
+    return str(row["folder"] or " or ".join(row["commands"]) or "–")
+
+
+def _chosen(names: list[str], encoder: str | None = None) -> list[Dataset]:
     """The data sets of these names; all names are checked before anything is fetched, and before torch is imported."""
     unknown = [f"{name!r} is not a data set{nearest(name, SHAPES)}" for name in names if name not in SHAPES]
     if unknown:
         raise UsageError("\n".join(unknown), f"there are {', '.join(SHAPES)}")
+    if encoder and set(names) != {"wines"}:
+        raise UsageError("--encoder is for wines alone")
     from nftlab.data import DATASETS
+    from nftlab.data.wines import Wines
 
-    return [DATASETS[name] for name in dict.fromkeys(names)]
+    return [Wines(encoder)] if encoder else [DATASETS[name] for name in dict.fromkeys(names)]
 
 
 @contextmanager

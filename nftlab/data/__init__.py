@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nftlab.data.backgrounds import MnistBackImage, MnistRotBackImage
 from nftlab.data.base import Dataset, Progress
+from nftlab.data.cifar import Cifar10, Cifar100
+from nftlab.data.convex import Convex
 from nftlab.data.embedded import Digits, TwoMoons
+from nftlab.data.imdb import Imdb
 from nftlab.data.mnist import Mnist
 from nftlab.data.mnist_rot import MnistRot
+from nftlab.data.rectangles import Rectangles, RectanglesImage
 from nftlab.data.task import Split, Task
+from nftlab.data.wines import Wines, WinesTfidf
 from nftlab.errors import NotFoundError
 from nftlab.hypers import nearest
 
@@ -17,6 +23,16 @@ DATASETS: dict[str, Dataset] = {
     "two-moons": TwoMoons(),
     "mnist": Mnist(),
     "mnist-rot": MnistRot(),
+    "mnist-back-image": MnistBackImage(),
+    "mnist-rot-back-image": MnistRotBackImage(),
+    "rectangles": Rectangles(),
+    "rectangles-image": RectanglesImage(),
+    "convex": Convex(),
+    "cifar10": Cifar10(),
+    "cifar100": Cifar100(),
+    "imdb": Imdb(),
+    "wines": Wines(),
+    "wines-tfidf": WinesTfidf(),
 }
 
 __all__ = ["DATASETS", "Dataset", "Progress", "Split", "Task", "dataset", "load", "present"]

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import torch
 
 from nftlab import hypers
+from nftlab.data.sparse import SparseRows
 from nftlab.data.task import Split, Task, digest
 from nftlab.errors import DataError, UsageError
 
@@ -30,6 +31,7 @@ class Dataset(ABC):
     about: ClassVar[str]
     licence: ClassVar[str]
     counts: tuple[int, int, int]  # rows of the training, validation and test split
+    commands: ClassVar[tuple[str, ...]] = ()  # of "make" and "get" those that bring it, the quicker first; none when it is embedded
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,37 +66,43 @@ class Dataset(ABC):
         """Make the data set from another one by its published recipe; returns the folder. Raises UsageError where there is none."""
         raise UsageError(f"there is no recipe to make {self.name} by")
 
-    def verify(self, root: Path | None = None) -> list[str]:
+    def verify(self, root: Path | None = None, progress: Progress = silent) -> list[str]:
         """Read everything and check it; returns what was checked, a line each. Raises DataError naming what is wrong."""
-        return self.check(self.load(root), self.mend(root))
+        return self.check(self.load(root, progress), self.mend(root))
 
     def mend(self, root: Path | None = None) -> str | None:
         """What to do when it is damaged, as the hint of a DataError; None where nothing can be."""
         return None
 
+    def expected(self, task: Task) -> tuple[tuple[int, int, int], tuple[int, ...]]:
+        """Rows of the three splits and shape of an example that a task of this data set is to have."""
+        return self.counts, self.shape
+
     def check(self, task: Task, mend: str | None = None) -> list[str]:
         """Check counts, shapes, types, value and label ranges and the content hash of a task of this data set."""
         lines = [f"{self.name}: {task.source}"]
-        for part, split, count in zip(("train", "valid", "test"), (task.train, task.valid, task.test), self.counts, strict=True):
-            if problem := self._problem(split, count, task.scale):
+        counts, shape = self.expected(task)
+        for part, split, count in zip(("train", "valid", "test"), (task.train, task.valid, task.test), counts, strict=True):
+            if problem := self._problem(split, (count, *shape), task.scale):
                 raise DataError(f"{self.name}, {part} split: {problem}", mend)
-            lines.append(f"{part}: {count} × {self.shape} {str(split.x.dtype).removeprefix('torch.')}, labels 0–{self.classes - 1}")
+            lines.append(f"{part}: {count} × {shape} {str(split.x.dtype).removeprefix('torch.')}, labels 0–{self.classes - 1}")
         if (found := digest(task.train, task.valid, task.test)) != task.sha256:
             raise DataError(f"{self.name}: the content's sha256 is {found}, {task.sha256} when it was written", mend)
         return [*lines, f"sha256: {task.sha256}"]
 
-    def _problem(self, split: Split, count: int, scale: float) -> str | None:
+    def _problem(self, split: Split, shape: tuple[int, ...], scale: float) -> str | None:
         """What is wrong with a split, or None."""
-        if tuple(split.x.shape) != (count, *self.shape) or tuple(split.y.shape) != (count,):
-            return f"shapes {tuple(split.x.shape)} and {tuple(split.y.shape)}, {(count, *self.shape)} and {(count,)} expected"
+        if tuple(split.x.shape) != shape or tuple(split.y.shape) != shape[:1]:
+            return f"shapes {tuple(split.x.shape)} and {tuple(split.y.shape)}, {shape} and {shape[:1]} expected"
         if split.x.dtype not in (torch.uint8, torch.float32) or split.y.dtype != torch.int64:
             return f"types {split.x.dtype} and {split.y.dtype}, uint8 or float32 and int64 expected"
         labels = split.y.min().item(), split.y.max().item()
         if labels[0] < 0 or labels[1] >= self.classes:
             return f"labels {labels[0]} … {labels[1]}, 0 … {self.classes - 1} expected"
-        low, high = split.x.min().item() * scale, split.x.max().item() * scale  # NaN if anything is
+        values = split.x.values if isinstance(split.x, SparseRows) else split.x
+        low, high = values.min().item() * scale, values.max().item() * scale  # NaN if anything is
         if not abs(low) + abs(high) < float("inf"):
             return "values that are not finite numbers"
-        if len(self.shape) == 3 and not -_OVERSHOOT <= low <= high <= 1 + _OVERSHOOT:
+        if len(shape) == 4 and not -_OVERSHOOT <= low <= high <= 1 + _OVERSHOOT:
             return f"values {low:.3g} … {high:.3g}, 0 … 1 expected"
         return None

@@ -1,7 +1,8 @@
 """Data sets that took work to get, kept as memory-mapped arrays: a folder that is there whole or not at all.
 
-A cache folder holds `x.npy` (all rows of training, validation and test split in this order), `y.npy` and
-`meta.json`. Its name says what it was read or made from, so a changed source is another name and never a stale hit.
+A cache folder holds `x.npy` (all rows of training, validation and test split in this order; sparse rows as `starts.npy`,
+`columns.npy` and `values.npy`), `y.npy` and `meta.json`. Its name says what it was read or made from, so a changed source is
+another name and never a stale hit.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from nftlab.data.sparse import SparseRows
 from nftlab.data.task import Split, cut, digest
 from nftlab.errors import DataError, DiskError
 
+_SPARSE = ("starts", "columns", "values")
 _ABANDONED = 3600.0  # seconds after which a half-written folder belongs to nobody: writers need seconds, minutes at worst
 
 
@@ -52,9 +56,18 @@ def write(
     """
     with _aside(folder, replace) as aside:
         _write_rows(aside, chunks, (sum(counts), *shape), np.dtype(dtype))
-        splits = cut(*_arrays(aside), counts)
-        meta = {"source": source, "scale": scale, "counts": counts, "sha256": digest(*splits)}
-        (aside / "meta.json").write_text(json.dumps(meta, indent=1) + "\n")
+        _write_meta(aside, counts, scale, source)
+
+
+def write_sparse(folder: Path, x: SparseRows, y: np.ndarray, *, counts: tuple[int, int, int], source: str, replace: bool = False) -> None:
+    """Write sparse rows (n, width) and their labels (n,) as `write` does dense ones. Raises the same."""
+    if not len(x) == len(y) == sum(counts):
+        raise DataError(f"{folder.name}: {len(x)} rows and {len(y)} labels, {sum(counts)} expected")
+    with _aside(folder, replace) as aside:
+        for name in _SPARSE:
+            np.save(aside / f"{name}.npy", getattr(x, name).numpy())
+        np.save(aside / "y.npy", y.astype(np.int64))
+        _write_meta(aside, counts, 1.0, source, width=x.width)
 
 
 def read(folder: Path, mend: str) -> tuple[tuple[Split, Split, Split], Meta]:
@@ -66,17 +79,28 @@ def read(folder: Path, mend: str) -> tuple[tuple[Split, Split, Split], Meta]:
         fields = json.loads((folder / "meta.json").read_text())
         first, second, third = fields["counts"]
         meta = Meta(fields["source"], float(fields["scale"]), (first, second, third), fields["sha256"])
-        x, y = _arrays(folder)
+        x, y = _rows(folder, fields.get("width")), np.load(folder / "y.npy")
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise DataError(f"{folder} is damaged ({error})", mend) from error
     if not len(x) == len(y) == sum(meta.counts):
-        raise DataError(f"{folder} is damaged: {len(x)} images and {len(y)} labels, {sum(meta.counts)} expected", mend)
+        raise DataError(f"{folder} is damaged: {len(x)} examples and {len(y)} labels, {sum(meta.counts)} expected", mend)
     return cut(x, y, meta.counts), meta
 
 
-def _arrays(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def _rows(folder: Path, width: int | None) -> np.ndarray | SparseRows:
+    """All rows of a folder, sparse ones `width` wide."""
     # Mode "c": torch wants memory it may write; what is written stays private and no page is copied before.
-    return np.load(folder / "x.npy", mmap_mode="c"), np.load(folder / "y.npy")
+    if width is None:
+        return np.load(folder / "x.npy", mmap_mode="c")
+    starts, columns, values = (torch.from_numpy(np.load(folder / f"{name}.npy", mmap_mode="c")) for name in _SPARSE)
+    return SparseRows.of(starts, columns, values, width)
+
+
+def _write_meta(folder: Path, counts: tuple[int, int, int], scale: float, source: str, width: int | None = None) -> None:
+    """What the folder says of itself, once all else is in it."""
+    splits = cut(_rows(folder, width), np.load(folder / "y.npy"), counts)
+    meta = {"source": source, "scale": scale, "counts": counts, "sha256": digest(*splits)}
+    (folder / "meta.json").write_text(json.dumps(meta if width is None else {**meta, "width": width}, indent=1) + "\n")
 
 
 @contextlib.contextmanager

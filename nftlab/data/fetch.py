@@ -19,8 +19,8 @@ _TIMEOUT = 30.0  # seconds without a byte
 _FRUITLESS = 3  # connections in a row that brought nothing before a server is given up
 
 
-def fetch(urls: Sequence[str], path: Path, md5: str, progress: Progress = silent) -> None:
-    """Download a file from the first of the addresses that has it, `md5` (hex) being that of the published file.
+def fetch(urls: Sequence[str], path: Path, published: str, progress: Progress = silent) -> None:
+    """Download a file from the first of the addresses that has it, `published` (hex) being the file's published checksum.
 
     What a broken download left in `<path>.part` is continued. Raises DataError with what every address answered,
     DiskError when the file cannot be written.
@@ -29,7 +29,7 @@ def fetch(urls: Sequence[str], path: Path, md5: str, progress: Progress = silent
     reasons = []
     for url in urls:
         try:
-            _fetch_checked(url, part, md5, progress)
+            _fetch_checked(url, part, published, progress)
             _renamed(part, path)
             return
         except DataError as error:
@@ -39,22 +39,27 @@ def fetch(urls: Sequence[str], path: Path, md5: str, progress: Progress = silent
     raise DataError("; ".join(reasons))
 
 
-def md5_of(path: Path) -> str:
-    """MD5 (hex) of a file's content."""
+def checksum(path: Path, published: str) -> str:
+    """The checksum (hex) of a file's content, of the kind that was published: MD5, SHA-1 or SHA-256, told by its length."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+        return hashlib.file_digest(file, kind(published)).hexdigest()
 
 
-def _fetch_checked(url: str, part: Path, md5: str, progress: Progress) -> None:
+def kind(published: str) -> str:
+    """Which checksum one of this length is: "md5", "sha1" or "sha256"."""
+    return {32: "md5", 40: "sha1", 64: "sha256"}[len(published)]
+
+
+def _fetch_checked(url: str, part: Path, published: str, progress: Progress) -> None:
     continued = part.exists()
     _download(url, part, progress)
-    found = md5_of(part)
-    if found == md5:
+    found = checksum(part, published)
+    if found == published:
         return
     part.unlink()
     if not continued:
-        raise DataError(f"not the published file: its md5 is {found}, published {md5}")
-    _fetch_checked(url, part, md5, progress)  # what was continued may have been of another file
+        raise DataError(f"not the published file: its {kind(published)} is {found}, published {published}")
+    _fetch_checked(url, part, published, progress)  # what was continued may have been of another file
 
 
 def _download(url: str, part: Path, progress: Progress) -> None:

@@ -53,6 +53,7 @@ class Mnist(Dataset):
     """
 
     name = "mnist"
+    commands = ("get",)
     about = "70,000 handwritten digits, 28×28"
     licence = "CC BY-SA 3.0"
 
@@ -85,9 +86,9 @@ class Mnist(Dataset):
         splits = cut(x, y, self.counts)
         return Task(self.name, self.shape, self.classes, *splits, scale=1 / 255, source="official", sha256=digest(*splits))
 
-    def verify(self, root: Path | None = None) -> list[str]:
+    def verify(self, root: Path | None = None, progress: Progress = silent) -> list[str]:
         """Check every file's checksum, then counts, shapes and labels."""
-        checked = self.check(self.load(root), self.mend(root))
+        checked = self.check(self.load(root, progress), self.mend(root))
         return [*(f"{self._find(file, root)}: sha256 as published" for file in self.files), *checked]
 
     def get(self, root: Path | None = None, progress: Progress = silent) -> list[Path]:

@@ -6,13 +6,13 @@ import os
 import tempfile
 from pathlib import Path
 
-import platformdirs
-
 from nftlab.errors import DiskError
 
 
 def user_root() -> Path:
     """The folder for data in the user's cache, as the operating system has it."""
+    import platformdirs  # here: a machine with torch and numpy alone can still train
+
     return Path(platformdirs.user_cache_dir("nftlab", appauthor=False)) / "data"
 
 

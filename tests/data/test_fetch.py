@@ -15,14 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nftlab.data.fetch import fetch, md5_of
+from nftlab.data.cifar import Cifar100
+from nftlab.data.fetch import checksum, fetch
 from nftlab.data.mnist import FILES
-from nftlab.data.mnist_rot import ARCHIVE, MnistRot
+from nftlab.data.mnist_rot import MnistRot
 from nftlab.errors import DataError, DiskError
-from tests.data.formats import COUNTS, put_archive, small_tables, write_small
+from tests.data.formats import COUNTS, put_archive, small_tables, write_cifar, write_imdb, write_small
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
+ARCHIVE = MnistRot.archive
 
 
 @dataclass
@@ -85,6 +87,16 @@ def test_a_file_arrives_whole_with_progress(server: Server, tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize("kind", ["md5", "sha1", "sha256"])
+def test_any_kind_of_published_checksum_is_checked(kind: str, server: Server, tmp_path: Path) -> None:
+    server.files = {"/file": CONTENT, "/other": CONTENT[:-1]}
+    published = hashlib.new(kind, CONTENT).hexdigest()
+    with pytest.raises(DataError, match=f"its {kind} is .*, published {published}"):
+        fetch([f"{server.url}/other"], tmp_path / "file", published)
+    fetch([f"{server.url}/file"], tmp_path / "file", published)
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
 def test_a_cut_connection_is_taken_up_where_it_broke(server: Server, tmp_path: Path) -> None:
     server.files["/file"], server.cuts = CONTENT, [100_000, 50_000]
     fetch([f"{server.url}/file"], tmp_path / "file", MD5)
@@ -96,7 +108,7 @@ def test_what_an_earlier_call_left_is_continued(server: Server, tmp_path: Path) 
     server.files["/file"] = CONTENT
     (tmp_path / "file.part").write_bytes(CONTENT[:200_000])
     fetch([f"{server.url}/file"], tmp_path / "file", MD5)
-    assert md5_of(tmp_path / "file") == MD5
+    assert checksum(tmp_path / "file", MD5) == MD5
     assert server.ranges == [200_000]
 
 
@@ -105,7 +117,7 @@ def test_what_was_left_of_another_file_is_started_over(left: bytes, server: Serv
     server.files["/file"] = CONTENT
     (tmp_path / "file.part").write_bytes(left)
     fetch([f"{server.url}/file"], tmp_path / "file", MD5)
-    assert md5_of(tmp_path / "file") == MD5
+    assert checksum(tmp_path / "file", MD5) == MD5
 
 
 def test_a_server_that_cannot_resume_sends_it_all_again(server: Server, tmp_path: Path) -> None:
@@ -127,7 +139,7 @@ def test_another_content_is_refused_and_the_next_mirror_asked(server: Server, tm
         fetch([f"{server.url}/bad"], tmp_path / "file", MD5)
     assert list(tmp_path.iterdir()) == []
     fetch([f"{server.url}/bad", f"{server.url}/none", f"{server.url}/good"], tmp_path / "file", MD5)
-    assert md5_of(tmp_path / "file") == MD5
+    assert checksum(tmp_path / "file", MD5) == MD5
 
 
 def test_a_folder_that_cannot_be_written_is_the_disks_fault(server: Server, tmp_path: Path) -> None:
@@ -175,11 +187,24 @@ def test_a_damaged_plain_file_gives_way_to_a_good_archive(tmp_path: Path) -> Non
     assert data.verify(tmp_path)
 
 
+def test_other_archives_are_fetched_and_read(server: Server, closed: str, tmp_path: Path) -> None:
+    small = [write_cifar(Cifar100, tmp_path / "published", packed=True), write_imdb(tmp_path / "published", "archive")]
+    for data in small:
+        server.files[f"/{data.archive}"] = (tmp_path / "published" / data.name / data.archive).read_bytes()
+        server.cuts = [1000]
+        fetched = type(data)(data.counts, (closed, f"{server.url}/{data.archive}"), data.checksum)
+        assert fetched.get(tmp_path) == [tmp_path / data.name / data.archive]
+        assert fetched.load(tmp_path).sha256 == data.load(tmp_path / "published").sha256
+        assert fetched.get(tmp_path) == []
+        with pytest.raises(DataError, match=f"put {data.archive} or .* under {tmp_path}/none/{data.name} yourself"):
+            type(data)(data.counts, (closed,), data.checksum).get(tmp_path / "none")
+
+
 def test_mnist_rot_is_fetched_and_a_damaged_archive_replaced(server: Server, tmp_path: Path) -> None:
     md5 = put_archive(tmp_path / "published", small_tables())
     published = tmp_path / "published" / "mnist-rot" / ARCHIVE
     server.files = {f"/{ARCHIVE}": published.read_bytes()}
-    data = MnistRot(counts=COUNTS, urls=(f"{server.url}/{ARCHIVE}",), archive_md5=md5)
+    data = MnistRot(counts=COUNTS, urls=(f"{server.url}/{ARCHIVE}",), published=md5)
     assert data.get(tmp_path) == [tmp_path / "mnist-rot" / ARCHIVE]
     assert data.load(tmp_path).source == "official"
     (tmp_path / "mnist-rot" / ARCHIVE).write_bytes(b"?")
