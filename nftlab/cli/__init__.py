@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from nftlab import __version__
-from nftlab.cli import data, db, demo, doctor, job, report, status, sweep, worker
+from nftlab.cli import data, db, demo, doctor, job, paper, picture, report, status, sweep, worker
 from nftlab.cli.output import emit, masked, say
 from nftlab.errors import NftlabError, SpecError
 
@@ -22,6 +22,7 @@ Examples:
   nftlab sweep launch sweeps/nft/quick.yaml     put its runs into the job table, each once
   nftlab worker --drain                         train until nothing is left
   nftlab report nft/quick                       the table, beside the published numbers
+  nftlab paper nft --list                       every table and figure of a paper, and how far each is
 
 \b
 Exit codes:
@@ -31,7 +32,7 @@ Exit codes:
 _PIPE_CLOSED = 128 + 13  # what a shell reports for a program that SIGPIPE ended
 
 
-ORDER = ("demo", "sweep", "worker", "status", "report", "job", "data", "db", "doctor")  # as a newcomer needs them
+ORDER = ("demo", "sweep", "worker", "status", "report", "paper", "picture", "job", "data", "db", "doctor")  # as a newcomer needs them
 
 
 class Commands(TyperGroup):
@@ -93,6 +94,8 @@ app.command("worker")(worker.worker)
 app.command("status")(status.status)
 app.add_typer(job.app, name="job")
 app.command("report")(report.report)
+app.command("paper")(paper.paper)
+app.command("picture")(picture.picture)
 app.add_typer(data.app, name="data")
 app.add_typer(db.app, name="db")
 app.command("doctor")(doctor.doctor)

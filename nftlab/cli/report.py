@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
     from nftlab.report import Grid, Report
 
 OUT = Path("reports/out")
+Scale = Annotated[float, typer.Option("--scale", metavar="S", help="Report on sweeps that `nftlab paper --scale S` scaled down.")]
 
 
 def report(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="A report, such as nft/quick, or a report file.")] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the reports that there are.")] = False,
-    fmt: Annotated[str | None, typer.Option("--format", metavar="F", help="Print md, csv, latex, html or json.")] = None,
+    fmt: Annotated[str | None, typer.Option("--format", metavar="F", help="Print md, csv, latex, html, json or svg.")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the files here instead of reports/out.")] = None,
+    scale: Scale = 1.0,
     explained: Annotated[
         tuple[str, str] | None, typer.Option("--explain", metavar="ROW COL", help="Walk one cell back to its jobs.")
     ] = None,
@@ -32,7 +35,8 @@ def report(
 ) -> None:
     """Print a paper's table, mean ± std over seeds.
 
-    Published numbers stand beside. On a terminal the table is drawn, in a pipe it is Markdown; files are written to reports/out.
+    Published numbers stand beside. On a terminal the table is drawn, in a pipe it is Markdown; files are written to reports/out,
+    for a figure also the drawing.
     """
     from nftlab import report as library
 
@@ -44,19 +48,21 @@ def report(
         return emit_json(library.reports()) if as_json else emit("\n".join(library.reports()))
     if fmt is not None and fmt not in library.FORMATS:
         raise UsageError(f"--format {fmt!r} is not one of {', '.join(library.FORMATS)}")
-    built = build(name, db)
+    built = build(name, db, scale)
     if explained is not None:
         return emit_json(library.explain_json(built, *explained)) if as_json else emit(printable(library.explain(built, *explained)))
     show(built, "json" if as_json else fmt)
     if built.jobs:
         write(built, out)
+    if built.spec.needs_networks:
+        say(f"the picture: nftlab picture {shlex.quote(name)}" + (f" --scale {scale:g}" if scale < 1 else ""))
 
 
-def build(name: str, db: str | None) -> Report:
-    """The report of that name, filled from the database."""
+def build(name: str, db: str | None, scale: float = 1.0) -> Report:
+    """The report of that name, filled from the database; below scale 1 from sweeps scaled down so."""
     from nftlab import report as library
 
-    return library.build(library.load_report(name), to_read(db))
+    return library.build(library.at_scale(library.load_report(name), scale), to_read(db))
 
 
 def show(built: Report, fmt: str | None = None) -> None:
@@ -90,7 +96,8 @@ def _on_terminal() -> bool:
 
 
 def _draw(built: Report) -> None:
-    from nftlab.report import main_grid, notes, paired_grid
+    from nftlab.report import cost_grid, main_grid, notes, paired_grid
+    from nftlab.report.notes import COST
 
     screen = console()
     screen.print(f"\n{printable(built.spec.title)}", style="bold")
@@ -101,6 +108,10 @@ def _draw(built: Report) -> None:
     if paired is not None:
         screen.print("\nDifference to the baseline, paired by seed:")
         _grid(paired)
+    cost = cost_grid(built)
+    if cost is not None:
+        screen.print(f"\n{COST}")
+        _grid(cost)
     screen.print()
     for note in notes(built):
         screen.print(printable(note), style="dim")

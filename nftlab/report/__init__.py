@@ -6,11 +6,12 @@ from nftlab.report.explain import explain, explain_json
 from nftlab.report.export import as_dict, frame
 from nftlab.report.files import write
 from nftlab.report.find import reports
-from nftlab.report.layout import Grid, main_grid, paired_grid
+from nftlab.report.layout import Grid, cost_grid, main_grid, paired_grid
 from nftlab.report.load import load_report
 from nftlab.report.model import ReportSpec
 from nftlab.report.notes import notes
 from nftlab.report.render import FORMATS, render
+from nftlab.report.scale import at_scale, check_scale, scaled_name
 
 __all__ = [
     "FORMATS",
@@ -19,8 +20,11 @@ __all__ = [
     "Report",
     "ReportSpec",
     "as_dict",
+    "at_scale",
     "build",
     "cells",
+    "check_scale",
+    "cost_grid",
     "explain",
     "explain_json",
     "frame",
@@ -30,5 +34,6 @@ __all__ = [
     "paired_grid",
     "render",
     "reports",
+    "scaled_name",
     "write",
 ]

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nftlab import store
-from nftlab.report.cells import Cell, cells, counts
+from nftlab.report.cells import Cell, cells
 from nftlab.report.curves import Rows
 from nftlab.report.model import ReportSpec
+from nftlab.report.scale import counts
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -1,7 +1,7 @@
 """From jobs to printed numbers. Pure: the same jobs and report file give the same cells.
 
 Configurations are chosen by validation, never by test, and only among those that have every seed asked for, as long as
-there is one: a configuration with fewer seeds cannot win by luck.
+there is one: a configuration with fewer seeds cannot win by luck. A report may ask for a choice seed by seed instead.
 """
 
 from __future__ import annotations
@@ -9,36 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from math import isfinite
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nftlab.report.choice import Candidate, choose, choose_by_seed
 from nftlab.report.model import Metric, Published, ReportSpec
+from nftlab.report.scale import counts
 
 if TYPE_CHECKING:
     from nftlab.store import JobRow
 
 OPEN = ("queued", "running")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One trial of a cell: its jobs in launch order (one per seed), the finished ones, and their mean validation error."""
-
-    trial_key: str
-    config: Mapping[str, Any]
-    jobs: tuple[JobRow, ...]
-    finished: tuple[JobRow, ...]
-    val_error: float | None
-
-    @property
-    def n(self) -> int:
-        return len(self.finished)
-
-    @property
-    def diverged(self) -> int:
-        return sum(job.diverged for job in self.jobs)
 
 
 @dataclass(frozen=True)
@@ -55,9 +37,10 @@ class Paired:
 class Cell:
     """One printed number: mean and sample standard deviation (ddof = 1, None for one seed) of the metric, in percent.
 
-    `jobs` are the keys it comes from, `seconds` their mean training time, `chosen` their trial among `candidates`. `states`
-    counts all jobs of the cell; `partial`: fewer seeds than asked for; `waiting`: trials still run, so the choice may change.
-    `difference` is ours − published. `better`, `published_better`: the mean is below the baseline's (ours: both complete).
+    `jobs` are the keys it comes from, `seconds` their mean training time, `chosen` their trial among `candidates` (a choice seed by
+    seed may join several). `states` counts all jobs of the cell; `partial`: fewer seeds than asked for; `waiting`: trials still run,
+    so the choice may change. `difference` is ours − published. `better`, `published_better`: the mean is below the baseline's (ours:
+    both complete).
     """
 
     row: str
@@ -88,6 +71,12 @@ class Cell:
         return self.mean is not None and self.n < self.asked
 
     @property
+    def searched(self) -> int:
+        """The trials that the choice was made among: those with every seed asked for, while there is none those with any."""
+        complete = sum(candidate.n >= self.asked for candidate in self.candidates)
+        return complete or sum(candidate.n > 0 for candidate in self.candidates)
+
+    @property
     def diverged(self) -> int:
         """Diverged jobs of the chosen trial; of all trials when none could be chosen."""
         return self.chosen.diverged if self.chosen else sum(candidate.diverged for candidate in self.candidates)
@@ -95,6 +84,10 @@ class Cell:
     @property
     def waiting(self) -> bool:
         return any(self.states.get(state) for state in OPEN)
+
+    def chose(self, candidate: Candidate) -> bool:
+        """Whether the printed number comes from this trial, or in part."""
+        return self.chosen is not None and candidate.trial_key in self.chosen.trials
 
 
 def cells(jobs: Iterable[JobRow], spec: ReportSpec) -> list[Cell]:
@@ -109,30 +102,10 @@ def cells(jobs: Iterable[JobRow], spec: ReportSpec) -> list[Cell]:
     return [_compared(cell, by_place, spec) for cell in by_place.values()]
 
 
-def counts(sweep: str, spec: ReportSpec) -> bool:
-    """Whether a sweep's jobs count for this report."""
-    return not spec.sweeps or any(fnmatchcase(sweep, pattern) for pattern in spec.sweeps)
-
-
 def finished(job: JobRow, metric: Metric) -> bool:
     """Whether a job has a number to print: done, not diverged."""
     numbers = (job.val_error, getattr(job, metric))
     return job.state == "done" and not job.diverged and all(number is not None and isfinite(number) for number in numbers)
-
-
-def choose(candidates: Sequence[Candidate], asked: int) -> Candidate | None:
-    """The trial with the lowest mean validation error among those with all seeds; the earliest launched on ties.
-
-    While no trial is complete: the one with most finished seeds, then fewest diverged ones, then the lowest error. None if nothing
-    has finished.
-    """
-
-    def rank(candidate: Candidate) -> tuple[bool, int, int, float, int]:
-        complete = candidate.n >= asked
-        seeds = (0, 0) if complete else (-candidate.n, candidate.diverged)
-        return not complete, *seeds, candidate.val_error or 0.0, candidate.jobs[0].job_id
-
-    return min((candidate for candidate in candidates if candidate.n), key=rank, default=None)
 
 
 def _cell(row: str, column: str, jobs: Sequence[JobRow], spec: ReportSpec) -> Cell:
@@ -140,7 +113,7 @@ def _cell(row: str, column: str, jobs: Sequence[JobRow], spec: ReportSpec) -> Ce
     for job in sorted(jobs, key=lambda job: job.job_id):
         by_trial.setdefault(job.trial_key, []).append(job)
     candidates = tuple(_candidate(found, spec.metric) for found in by_trial.values())
-    chosen = choose(candidates, spec.seeds)
+    chosen = choose(candidates, spec.seeds) if spec.choose == "val_error" else choose_by_seed(candidates)
     states = Counter("diverged" if job.diverged else job.state for candidate in candidates for job in candidate.jobs)
     published = spec.published.get((row, column))
     mean, std = spread([getattr(job, spec.metric) for job in chosen.finished]) if chosen else (None, None)

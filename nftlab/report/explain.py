@@ -12,7 +12,7 @@ from nftlab.report.cells import Cell
 from nftlab.report.curves import VALIDATION, series
 from nftlab.report.export import cell_dict
 from nftlab.report.layout import ours, published_text, signed, states
-from nftlab.report.model import METRICS, Line
+from nftlab.report.model import CHOICES, METRICS, Line
 from nftlab.report.provenance import around, code, differing, job_dict, settings, sweep_lines
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def explain(report: Report, row: str, column: str) -> str:
     Raises NotFoundError with the nearest label.
     """
     cell = find_cell(report, row, column)
-    parts = [list(_number(report, cell)), list(_choice(cell)), *_chosen(report, cell)]
+    parts = [list(_number(report, cell)), list(_choice(report, cell)), *_chosen(report, cell)]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 
@@ -85,16 +85,16 @@ def _number(report: Report, cell: Cell) -> Iterator[str]:
         yield f"difference to {cell.paired.baseline}, paired by seed: {signed(cell.paired.mean)}{std} (seeds {seeds})"
 
 
-def _choice(cell: Cell) -> Iterator[str]:
+def _choice(report: Report, cell: Cell) -> Iterator[str]:
     """The trials searched, with what the choice saw: validation, never test."""
     if not cell.candidates:
         yield "no job of this cell was launched"
         return
     trials = f"{len(cell.candidates)} trial{'s' if len(cell.candidates) > 1 else ''}"
-    yield f"{trials} searched; chosen by mean validation error over seeds (*)"
+    yield f"{trials} searched; chosen {CHOICES[report.spec.choose]} (*)"
     names = differing([candidate.config for candidate in cell.candidates])
     for candidate in cell.candidates:
-        mark = "*" if candidate is cell.chosen else " "
+        mark = "*" if cell.chose(candidate) else " "
         error = "–" if candidate.val_error is None else f"{candidate.val_error:.2f} %"
         diverged = f", {candidate.diverged} diverged" if candidate.diverged else ""
         seeds = f"{candidate.n}/{cell.asked} seeds{diverged}"

@@ -5,10 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nftlab.report.build import Report
-from nftlab.report.cells import Candidate, Cell
+from nftlab.report.cells import Cell
+from nftlab.report.choice import Candidate
+from nftlab.report.curves import panels
+from nftlab.report.model import Curves
+from nftlab.report.notes import notes
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -19,12 +24,30 @@ _FLAT = ("report", "row", "column", "metric", "mean", "std", "n", "asked", "part
 def as_dict(report: Report) -> dict[str, Any]:
     """The report as `--json` prints it; errors in percent, `seconds` of training per job, what is missing null."""
     spec = report.spec
-    about = {"report": spec.name, "title": spec.title, "metric": spec.metric, "seeds": spec.seeds}
-    return {**about, "cells": [cell_dict(cell) for cell in report.cells]}
+    about = {
+        "report": spec.name,
+        "title": spec.title,
+        "metric": spec.metric,
+        "seeds": spec.seeds,
+        "choose": spec.choose,
+        "scale": spec.scale,
+    }
+    return {**about, "notes": notes(report), "cells": [cell_dict(cell) for cell in report.cells], **_figure(report)}
 
 
 def to_json(report: Report) -> str:
     return json.dumps(as_dict(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _figure(report: Report) -> dict[str, Any]:
+    """The curves of a figure over epochs as numbers; those of an axis are the cells."""
+    if not isinstance(report.spec.figure, Curves):
+        return {}
+    return {
+        "figure": [
+            asdict(panel) for values in report.spec.figure.pictures for panel in panels(report.cells, report.spec, report.curves, values)
+        ]
+    }
 
 
 def to_csv(report: Report) -> str:
@@ -65,13 +88,15 @@ def cell_dict(cell: Cell) -> dict[str, Any]:
         "states": dict(cell.states),
         "trial": cell.chosen.trial_key if cell.chosen else None,
         "config": dict(cell.chosen.config) if cell.chosen else None,
-        "trials": [_candidate(candidate) for candidate in cell.candidates],
+        "searched": cell.searched,
+        "trials": [_candidate(cell, candidate) for candidate in cell.candidates],
     }
 
 
-def _candidate(candidate: Candidate) -> dict[str, Any]:
+def _candidate(cell: Cell, candidate: Candidate) -> dict[str, Any]:
     """What the choice saw: no test error."""
-    return {"trial": candidate.trial_key, "val_error": candidate.val_error, "n": candidate.n, "diverged": candidate.diverged}
+    seen = {"trial": candidate.trial_key, "val_error": candidate.val_error, "n": candidate.n, "diverged": candidate.diverged}
+    return seen | {"chosen": cell.chose(candidate)}
 
 
 def _records(report: Report) -> list[dict[str, Any]]:
@@ -92,6 +117,7 @@ def _record(report: Report, cell: Cell) -> dict[str, Any]:
         "paired_n": len(paired.seeds) if paired else 0,
         "val_error": cell.chosen.val_error if cell.chosen else None,
         "trials": len(cell.candidates),
+        "searched": cell.searched,
         "trial": told["trial"],
         "config": json.dumps(told["config"], sort_keys=True) if told["config"] else None,
         "states": " ".join(f"{state}={count}" for state, count in cell.states.items()),

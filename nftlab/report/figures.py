@@ -1,95 +1,57 @@
-"""Learning curves as SVG to stand inside a page: no date, no random ids, colours left to the page's style.
-
-Colours are CSS variables (`--ink`, `--grid`, `--curve-0` …), so that one drawing serves a light and a dark page.
-"""
+"""The figures of a report: which panels they have, and those as elements of a page or as files of their own."""
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
 
-from nftlab.report.curves import Panel, Series
+from nftlab.report.build import Report
+from nftlab.report.canvas import PAGE, PRINT, VARIABLES, Kind, styled, written
+from nftlab.report.curves import Panel, panels
+from nftlab.report.draw import described, draw
+from nftlab.report.model import Axis, Curves
+from nftlab.report.points import AxisPanel, axis_panels
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-CURVE_COLOURS = 7
-_INK, _GRID = "#0a0b0c", "#0a0b0d"  # placeholders: drawn in these, then replaced by variables
-_CURVES = [f"#0a0c{number:02x}" for number in range(CURVE_COLOURS)]
-_VARIABLES = {_INK: "var(--ink)", _GRID: "var(--grid)", **{colour: f"var(--curve-{number})" for number, colour in enumerate(_CURVES)}}
-_SIZE = (4.6, 3.0)  # inches
-_STYLE: Any = {
-    "text.parse_math": False,  # a $ in a label is a $
-    "svg.hashsalt": "nftlab",  # ids from content instead of chance
-    "svg.fonttype": "none",  # text stays text
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": _GRID,
-    "xtick.color": _GRID,
-    "ytick.color": _GRID,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": _GRID,
-    "grid.linewidth": 0.6,
-}
+_SIZE = (4.6, 3.0)  # inches of a panel
+_ABREAST = 2  # panels up to which one row is enough; four make two rows
 
 
-def svg(panel: Panel, prefix: str) -> str:
-    """One picture: validation error with its band, training error dashed; `prefix` keeps its ids apart from other pictures'."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
+def panels_of(report: Report) -> list[Panel | AxisPanel]:
+    """The panels of a report's figure, holes among them; of a report without one, the learning curves that there are."""
+    spec = report.spec
+    if isinstance(spec.figure, Axis):
+        return [*axis_panels(report.cells, spec, spec.figure)]
+    if isinstance(spec.figure, Curves):
+        found = [panels(report.cells, spec, report.curves, values) for values in spec.figure.pictures]
+        return [panel for same in zip(*found, strict=True) for panel in same]
+    return [panel for panel in panels(report.cells, spec, report.curves) if panel.curves]
+
+
+def svg(panel: Panel | AxisPanel, prefix: str) -> str:
+    """One panel as an element of a page: its colours are the page's; `prefix` keeps its ids apart from other pictures'."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
-    with mpl.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has the fonts
-        mpl.rcdefaults()  # what the user has configured must not change the drawing
-        mpl.rcParams.update(_STYLE)
+    with styled(PAGE):
         figure = Figure(figsize=_SIZE, layout="constrained")
-        axes = figure.add_subplot()
-        for curve in panel.curves:
-            colour = _CURVES[curve.place % CURVE_COLOURS]
-            _draw(axes, curve.train, colour, dashed=True)
-            _draw(axes, curve.validation, colour, dashed=False, label=curve.name)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("error, %")
-        axes.set_ylim(bottom=0)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(axis="y")
-        axes.legend(frameon=False, loc="upper right")
-        text = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
-    return _inline(text.getvalue(), prefix, described(panel))
+        draw(figure.add_subplot(), panel, PAGE)
+        text = written(figure, "svg").decode()
+    return _inline(text, prefix, described(panel))
 
 
-def described(panel: Panel) -> str:
-    """The picture in words, for those who do not see it."""
-    told = [f"{curve.name}: {_ends(curve.validation)}" for curve in panel.curves if curve.validation.epochs]
-    return f"Error over epochs, {panel.title}. Validation error of {'; '.join(told)}."
+def sheet(found: Sequence[Panel | AxisPanel], kind: Kind) -> bytes:
+    """All panels as one file."""
+    from matplotlib.figure import Figure
 
-
-def _ends(curve: Series) -> str:
-    return (
-        f"from {curve.mean[0]:.2f} % in epoch {curve.epochs[0]} to {curve.mean[-1]:.2f} % in epoch {curve.epochs[-1]}, {curve.n[-1]} seeds"
-    )
-
-
-def _draw(axes: Axes, curve: Series, colour: str, *, dashed: bool, label: str | None = None) -> None:
-    if not curve.epochs:
-        return
-    line: Any = {"linewidth": 1.1, "linestyle": "--"} if dashed else {"linewidth": 1.8, "linestyle": "-"}
-    marker = "o" if len(curve.epochs) == 1 else None  # a line needs two points to be seen
-    axes.plot(curve.epochs, curve.mean, color=colour, label=label, marker=marker, **line)
-    axes.fill_between(curve.epochs, curve.low, curve.high, color=colour, alpha=0.08 if dashed else 0.18, linewidth=0)
+    columns = min(len(found), _ABREAST)
+    rows = -(-len(found) // columns)
+    with styled(PRINT):
+        figure = Figure(figsize=(_SIZE[0] * columns, _SIZE[1] * rows), layout="constrained")
+        for number, panel in enumerate(found, start=1):
+            axes = figure.add_subplot(rows, columns, number)
+            axes.set_title(panel.title)
+            draw(axes, panel, PRINT)
+        return written(figure, kind)
 
 
 def _inline(text: str, prefix: str, words: str) -> str:
@@ -97,7 +59,7 @@ def _inline(text: str, prefix: str, words: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
-    for placeholder, variable in _VARIABLES.items():
+    for placeholder, variable in VARIABLES.items():
         text = text.replace(placeholder, variable)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)

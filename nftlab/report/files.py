@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from nftlab.errors import DiskError
 from nftlab.report.build import Report
-from nftlab.report.render import render
+from nftlab.report.canvas import Kind
+from nftlab.report.model import Axis, Curves
+from nftlab.report.render import figure, render
 
 SUFFIXES = {"md": ".md", "csv": ".csv", "latex": ".tex", "html": ".html"}
+FIGURES: tuple[Kind, ...] = ("svg", "png")
 
 
 def write(report: Report, out_dir: str | Path = "reports/out") -> dict[str, Path]:
-    """Writes `<out_dir>/<report's name>` as .md, .csv, .tex and .html; returns the paths by format.
+    """Writes `<out_dir>/<report's name>` as .md, .csv, .tex and .html, a figure also as .svg and .png; returns the paths by format.
 
     Folders are made. Raises DiskError when something cannot be written; a file is there whole or not at all.
     """
-    base = Path(out_dir) / report.spec.name
-    paths = {fmt: base.with_name(base.name + suffix) for fmt, suffix in SUFFIXES.items()}
-    texts = {fmt: render(report, fmt) for fmt in paths}
+    contents = {fmt: render(report, fmt).encode() for fmt in SUFFIXES}
+    if isinstance(report.spec.figure, (Curves, Axis)):
+        contents |= {kind: figure(report, kind) for kind in FIGURES}
+    return put(report.spec.name, contents, out_dir)
+
+
+def put(name: str, contents: Mapping[str, bytes], out_dir: str | Path) -> dict[str, Path]:
+    """Writes files of one name, by format. Raises DiskError."""
+    base = Path(out_dir) / name
+    paths = {fmt: base.with_name(base.name + SUFFIXES.get(fmt, f".{fmt}")) for fmt in contents}
     try:
         base.parent.mkdir(parents=True, exist_ok=True)
         for fmt, path in paths.items():
-            _replace(path, texts[fmt])
+            _replace(path, contents[fmt])
     except OSError as error:
         message = f"the report cannot be written to {base.parent}: {error.strerror or error}"
         raise DiskError(message, "name another folder with --out") from error
     return paths
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, content: bytes) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        aside.write_text(text, encoding="utf-8", newline="\n")
+        aside.write_bytes(content)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

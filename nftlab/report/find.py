@@ -11,6 +11,7 @@ from nftlab.resources import shipped
 
 FOLDER: Final = "reports"
 OUT = "out"  # reports/out holds what was rendered
+PAPER: Final = "paper.yaml"  # what a paper's folder holds, not a report
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -46,7 +47,7 @@ def _roots() -> list[Path]:
 
 def _names(root: Path) -> list[str]:
     files = [file.relative_to(root) for suffix in _SUFFIXES for file in root.rglob(f"*{suffix}")]
-    return [file.with_suffix("").as_posix() for file in files if file.parts[0] != OUT]
+    return [file.with_suffix("").as_posix() for file in files if file.parts[0] != OUT and file.name != PAPER]
 
 
 def _name(path: Path) -> str:

@@ -8,12 +8,29 @@ from pathlib import Path
 
 from nftlab.report.build import Report
 from nftlab.report.cells import Cell
-from nftlab.report.curves import panels
 from nftlab.report.html_jobs import cell_details, job_table, reproduce
-from nftlab.report.layout import Grid, Row, main_grid, marks, mean_std, paired_grid, published_text, signed, stands_beside, states
-from nftlab.report.notes import filled, notes
+from nftlab.report.layout import (
+    Grid,
+    Row,
+    cost_grid,
+    main_grid,
+    marks,
+    mean_std,
+    paired_grid,
+    published_text,
+    signed,
+    stands_beside,
+    states,
+)
+from nftlab.report.model import Axis, Curves
+from nftlab.report.notes import COST, filled, notes
 
 _STYLE = Path(__file__).with_name("page.css")
+_CURVES = (
+    "Mean over the seeds of the chosen trial; the band is one sample standard deviation to either side. "
+    "A dotted line: from here the method shows the data as they are."
+)
+_AXIS = "Mean over seeds; the bars are one sample standard deviation to either side."
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -39,7 +56,8 @@ def html(report: Report) -> str:
         "<main>",
         *_numbers(report),
         *_paired(report),
-        *_curves(report),
+        *_cost(report),
+        *_figure(report),
         *cell_details(report),
         *job_table(report),
         *reproduce(report),
@@ -149,19 +167,28 @@ def _plain_row(row: Row, columns: int) -> str:
     return f'<tr><th scope="row">{escape(row.label)}</th>' + "".join(f"<td>{escape(str(text))}</td>" for text in row.texts) + "</tr>"
 
 
-def _curves(report: Report) -> Iterator[str]:
-    found = panels(report.cells, report.spec, report.curves)
-    if not found:
+def _cost(report: Report) -> Iterator[str]:
+    grid = cost_grid(report)
+    if grid is None:
         return
-    from nftlab.report.figures import svg
+    yield "<section>"
+    yield "<h2>What it cost</h2>"
+    yield f'<p class="faint">{COST}</p>'
+    yield from _plain(grid)
+    yield "</section>"
+
+
+def _figure(report: Report) -> Iterator[str]:
+    """The report's figure; of a table the learning curves, if any run has recorded an epoch."""
+    drawn = report.spec.figure
+    if not isinstance(drawn, (Axis, Curves)) and not any(report.curves.values()):
+        return
+    from nftlab.report.figures import panels_of, svg
 
     yield "<section>"
-    yield "<h2>Learning curves</h2>"
-    yield (
-        '<p class="faint">Mean over the seeds of the chosen trial. Solid: validation error, dashed: training error; '
-        "the band is one sample standard deviation to either side.</p>"
-    )
+    yield f"<h2>{'Figure' if isinstance(drawn, (Axis, Curves)) else 'Learning curves'}</h2>"
+    yield f'<p class="faint">{_AXIS if isinstance(drawn, Axis) else _CURVES}</p>'
     yield '<div class="panels">'
-    for number, panel in enumerate(found):
+    for number, panel in enumerate(panels_of(report)):
         yield f"<figure><figcaption>{escape(panel.title)}</figcaption>{svg(panel, f'p{number}')}</figure>"
     yield "</div></section>"

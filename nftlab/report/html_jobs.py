@@ -8,9 +8,12 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from nftlab.report.build import Report
-from nftlab.report.cells import Candidate, Cell
+from nftlab.report.cells import Cell
+from nftlab.report.choice import Candidate
 from nftlab.report.layout import ours
+from nftlab.report.model import CHOICES
 from nftlab.report.provenance import around, code, differing, settings
+from nftlab.report.scale import command
 from nftlab.resources import as_named
 
 if TYPE_CHECKING:
@@ -27,7 +30,8 @@ def cell_details(report: Report) -> Iterator[str]:
         return
     yield "<section>"
     yield "<h2>Where each number comes from</h2>"
-    yield '<p class="faint">Chosen by mean validation error over seeds; test errors of trials that were not chosen play no part.</p>'
+    how = CHOICES[report.spec.choose]
+    yield f'<p class="faint">Chosen {how}; test errors of trials that were not chosen play no part.</p>'
     for number, cell in enumerate(report.cells):
         if cell.candidates:
             yield from _details(number, cell)
@@ -38,7 +42,7 @@ def _details(number: int, cell: Cell) -> Iterator[str]:
     names = differing([candidate.config for candidate in cell.candidates])
     yield f'<details id="cell-{number}"><summary>{escape(cell.row)}, {escape(cell.column)}: <b>{escape(str(ours(cell)))}</b></summary><div>'
     rows = [_candidate(candidate, names, cell) for candidate in cell.candidates]
-    yield from _table(_TRIALS, rows, chosen=[candidate is cell.chosen for candidate in cell.candidates])
+    yield from _table(_TRIALS, rows, chosen=[cell.chose(candidate) for candidate in cell.candidates])
     if cell.chosen is not None:
         config = escape(" ".join(f"{name}={value}" for name, value in cell.chosen.config.items()))
         jobs = ", ".join(f'<a href="#job-{escape(key)}"><code>{escape(key)}</code></a>' for key in cell.jobs)
@@ -109,13 +113,16 @@ def reproduce(report: Report) -> Iterator[str]:
     commits = list(dict.fromkeys(job.git_sha for job in report.jobs if job.git_sha))
     commands = [f"git checkout {shlex.quote(commits[0])}"] if len(commits) == 1 else []
     commands += [f"nftlab sweep launch {shlex.quote(as_named(file.path))}" for file in report.sweeps.values()]
-    commands += ["nftlab worker --drain", f"nftlab report {shlex.quote(report.spec.name)}"]
+    commands += ["nftlab worker --drain", command(report.spec)]
     yield "<section>"
     yield "<h2>How to reproduce it</h2>"
     if len(commits) > 1:
         yield f"<p>These jobs ran {len(commits)} commits: {', '.join(f'<code>{escape(sha)}</code>' for sha in commits)}.</p>"
     if any(job.circumstances.get("dirty") for job in report.jobs):
         yield "<p>Some jobs ran code with uncommitted changes: the commit alone does not give it back.</p>"
+    if report.spec.scale < 1:
+        told = f"nftlab paper PAPER ITEM --scale {report.spec.scale:g} --launch"
+        yield f"<p>The scaled-down sweep files stand below: save them under these names, or let <code>{told}</code> make them.</p>"
     yield f"<pre>{escape(chr(10).join(commands))}</pre>"
     for name, file in report.sweeps.items():
         text = f"<div><pre>{escape(file.text)}</pre></div>"

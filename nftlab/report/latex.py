@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from nftlab.report.build import Report
-from nftlab.report.layout import Grid, Row, Text, main_grid
+from nftlab.report.layout import Grid, Row, Text, cost, main_grid
 from nftlab.report.notes import notes
+from nftlab.report.scale import command
 
 _GREEK = dict(
     zip(
@@ -36,14 +37,14 @@ _NO_GLYPH = frozenset("«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲųſ")
 
 
 def latex(report: Report) -> str:
-    """One table environment; below it, as comments, the jobs that each number comes from."""
+    """One table environment; below it, as comments, what each number cost and the jobs that it comes from."""
     spec, grid = report.spec, main_grid(report)
     wide = len(grid.head) > _WIDE
     kind = "table*" if wide else "table"
     label = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")
     caption = escape(f"{spec.title}. {spec.caption}".strip() if spec.caption else spec.title)
     lines = [
-        f"% nftlab report {_comment(spec.name)}",
+        f"% {_comment(command(spec))}",
         r"% needs \usepackage{booktabs}" + (r" and \usepackage{graphicx}" if wide else ""),
         rf"\begin{{{kind}}}[t]",
         r"\centering",
@@ -108,7 +109,7 @@ def _provenance(report: Report) -> Iterator[str]:
     for cell in report.cells:
         if cell.jobs:
             code = ", ".join(dict.fromkeys(sha.get(key, "no commit") for key in cell.jobs))
-            yield f"% {_comment(cell.row)}, {_comment(cell.column)}: jobs {' '.join(cell.jobs)}; code {_comment(code)}"
+            yield f"% {_comment(cell.row)}, {_comment(cell.column)}: {cost(cell)}; jobs {' '.join(cell.jobs)}; code {_comment(code)}"
 
 
 def _comment(text: str) -> str:

@@ -11,10 +11,11 @@ from nftlab.errors import NotFoundError
 from nftlab.hypers import nearest
 from nftlab.report.axes import axis, printable, unknown, where
 from nftlab.report.find import find_report
-from nftlab.report.model import METRICS, Line, Metric, Published, ReportSpec, is_baseline
+from nftlab.report.load_figure import figure
+from nftlab.report.model import CHOICES, METRICS, Choice, Line, Metric, Published, ReportSpec, is_baseline
 from nftlab.spec.document import Cursor, Problems, read, show
 
-_KEYS = ("title", "caption", "notes", "sweeps", "rows", "columns", "metric", "choose", "seeds", "baseline", "published")
+_KEYS = ("title", "caption", "notes", "sweeps", "rows", "columns", "metric", "choose", "seeds", "baseline", "published", "figure")
 _PUBLISHED_KEYS = ("source", "notes", "cells")
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
 _MEAN_STD = re.compile(rf"\s*{_NUMBER}\s*(?:±|\+/?-)\s*{_NUMBER}\s*")
@@ -49,8 +50,6 @@ def _report(root: Cursor, name: str) -> ReportSpec:
             root.fail(f"{key} is missing")
     rows = axis(given["rows"]) if "rows" in given else ()
     columns = axis(given["columns"]) if "columns" in given else ()
-    if "choose" in given:
-        _choose(given["choose"])
     published, told, source = _published(given["published"], rows, columns) if "published" in given else ({}, (), "")
     baseline = _baseline(given["baseline"], rows, columns) if "baseline" in given else {}
     notes = (_texts(given["notes"]) if "notes" in given else ()) + told + unknown((*rows, *columns))
@@ -67,14 +66,16 @@ def _report(root: Cursor, name: str) -> ReportSpec:
         baseline=baseline,
         published=published,
         source=source,
+        choose=_choose(given["choose"]) if "choose" in given else "val_error",
+        figure=figure(given["figure"], rows) if "figure" in given else None,
     )
 
 
-def _choose(cursor: Cursor) -> None:
+def _choose(cursor: Cursor) -> Choice:
     if cursor.value == "test_error":
-        cursor.fail("configurations are chosen by validation, never by test: val_error")
-    else:
-        cursor.one_of(("val_error",))
+        cursor.fail(f"configurations are chosen by validation, never by test: {' or '.join(CHOICES)}")
+        return "val_error"
+    return cast(Choice, cursor.one_of(CHOICES) or "val_error")
 
 
 def _text(given: Mapping[str, Cursor], key: str) -> str:

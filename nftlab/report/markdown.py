@@ -7,20 +7,22 @@ from collections.abc import Sequence
 from unicodedata import east_asian_width
 
 from nftlab.report.build import Report
-from nftlab.report.layout import Grid, Row, Text, main_grid, paired_grid
-from nftlab.report.notes import notes
+from nftlab.report.layout import Grid, Row, Text, cost_grid, main_grid, paired_grid
+from nftlab.report.notes import COST, notes
 
 _SPECIAL = re.compile(r"([\\`*|\[]|<(?=[A-Za-z/!?]))")
 
 
 def markdown(report: Report) -> str:
-    """Title, caption, table, paired differences and notes."""
+    """Title, caption, table, paired differences, costs and notes."""
     spec = report.spec
     parts = [f"# {escape(spec.title)}"]
     parts += [escape(spec.caption)] if spec.caption else []
     parts.append(_table(main_grid(report)))
     if (paired := paired_grid(report)) is not None:
         parts += ["Difference to the baseline, paired by seed (below zero: better):", _table(paired)]
+    if (cost := cost_grid(report)) is not None:
+        parts += [COST, _table(cost)]
     parts.append("\n".join(f"- {escape(note)}" for note in notes(report)))
     return "\n\n".join(parts) + "\n"
 

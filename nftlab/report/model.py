@@ -8,6 +8,11 @@ from typing import Any, Literal
 
 Metric = Literal["test_error", "val_error"]
 METRICS: dict[Metric, str] = {"test_error": "test error", "val_error": "validation error"}
+Choice = Literal["val_error", "val_error_per_seed"]
+CHOICES: dict[Choice, str] = {
+    "val_error": "by mean validation error over seeds",
+    "val_error_per_seed": "by validation error, for each seed by itself",
+}
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,37 @@ class Published:
 
 
 @dataclass(frozen=True)
+class Curves:
+    """A figure of curves over epochs: for each entry a picture, its first curve drawn solid, its second dashed."""
+
+    pictures: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A figure of the table's numbers: a picture for each group of rows, over the field that its rows differ in, a line a column."""
+
+    fields: tuple[str, ...]  # one for each group
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that needs networks and examples, so that the job table alone cannot give it: `nftlab picture` draws it."""
+
+    kind: Literal["boundary", "examples"]
+    epochs: tuple[int, ...]
+    examples: int = 8
+
+
+Figure = Curves | Axis | Picture
+
+
+@dataclass(frozen=True)
 class ReportSpec:
     """A table to print. `sweeps`: names or patterns of the sweeps that count, empty for all; `seeds`: how many are asked for.
 
     `baseline` selects the lines that others are compared with; `published` is by (row label, column label); `notes` are
-    printed below the table.
+    printed below the table. `figure`: how it is drawn beside the table. `scale`: below 1 only sweeps scaled down so count.
     """
 
     name: str
@@ -56,6 +87,14 @@ class ReportSpec:
     baseline: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     published: Mapping[tuple[str, str], Published] = field(default_factory=dict)
     source: str = ""
+    choose: Choice = "val_error"
+    figure: Figure | None = None
+    scale: float = 1.0
+
+    @property
+    def needs_networks(self) -> bool:
+        """Whether the job table alone cannot draw its figure."""
+        return isinstance(self.figure, Picture)
 
     def baseline_of(self, row: Line, column: Line) -> tuple[Line, Line] | None:
         """The row and column of the cell that this one is compared with; None without one, and for a baseline itself."""

@@ -6,8 +6,13 @@ from collections.abc import Iterator
 
 from nftlab.report.build import Report
 from nftlab.report.layout import stands_beside, states
-from nftlab.report.model import METRICS, is_baseline
+from nftlab.report.model import METRICS, Choice, is_baseline
 
+COST = "Seconds of training per job, and how many configurations each number was chosen from:"
+_CHOSEN: dict[Choice, str] = {
+    "val_error": "of the trial with the lowest mean validation error",
+    "val_error_per_seed": "for each seed of the trial with its lowest validation error",
+}
 PAIRS_FOR_A_TEST = 6  # a paired sign-flip test reaches 2/2ⁿ at best: 0.0625 with five seeds, 0.031 with six
 
 
@@ -28,10 +33,7 @@ def _numbers(report: Report) -> Iterator[str]:
     of = f"over {spec.seeds} seeds" if spec.seeds > 1 else "of one seed"
     trials = sum(len(cell.candidates) for cell in report.cells)
     searched = f", chosen among {trials} trials in all" if trials > len(report.cells) else ""
-    yield (
-        f"{what.capitalize()} in percent, mean ± sample standard deviation (ddof = 1) {of}, "
-        f"of the trial with the lowest mean validation error{searched}."
-    )
+    yield (f"{what.capitalize()} in percent, mean ± sample standard deviation (ddof = 1) {of}, {_CHOSEN[spec.choose]}{searched}.")
     if any(cell.mean is None or cell.partial for cell in report.cells):
         yield f"Filled: {filled(report)}."
 

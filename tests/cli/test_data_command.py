@@ -20,7 +20,49 @@ def test_list(invoke: Invoke) -> None:
     assert rows["digits"]["status"] == "embedded"
     assert rows["mnist"]["status"] == "missing"
     assert rows["mnist"]["folder"] is None
-    assert len(invoke("data", "list").stdout.splitlines()) == 1 + len(DATASETS)
+    assert rows["convex"]["commands"] == ["nftlab data make convex", "nftlab data get convex"]
+    lines = invoke("data", "list").stdout.splitlines()
+    assert len(lines) == 1 + len(DATASETS)
+    assert lines[0] == "data set\tstatus\trows\tfolder or command\tabout"
+    table = {line.split("\t")[0]: line for line in lines[1:]}
+    assert "1,197 + 300 + 300\t–\t" in table["digits"]
+    assert "missing\t50,000 + 10,000 + 10,000\tnftlab data get mnist\t" in table["mnist"]
+    assert table["mnist"].endswith("; CC BY-SA 3.0")
+
+
+def test_every_data_set_is_somewhere_or_has_a_command_that_brings_it(invoke: Invoke) -> None:
+    for row in read(invoke("data", "list", "--json")):
+        assert row["licence"]
+        assert (row["status"] == "embedded") != bool(row["commands"])
+
+
+def test_several_are_made_at_once_and_listed_with_their_folders(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nftlab.data import DATASETS
+    from nftlab.data.rectangles import Rectangles, RectanglesImage
+
+    for kind in (Rectangles, RectanglesImage):
+        monkeypatch.setitem(DATASETS, kind.name, kind((40, 20, 40)))
+    result = invoke("data", "make", "rectangles", "rectangles-image", "--seed", "3")
+    folders = [str(folder / "data" / name / "made-1-seed3") for name in ("rectangles", "rectangles-image")]
+    assert result.exit_code == 0
+    assert result.stdout == f"rectangles\t{folders[0]}\nrectangles-image\t{folders[1]}\n"
+    rows = {row["dataset"]: row for row in read(invoke("data", "list", "--json"))}
+    assert (rows["rectangles"]["status"], rows["rectangles"]["folder"]) == ("made", folders[0])
+    assert folders[1] in invoke("data", "list").stdout
+
+
+def test_an_encoder_is_for_wines_alone(invoke: Invoke) -> None:
+    result = invoke("data", "make", "wines", "convex", "--encoder", "any")
+    assert result.exit_code == 2
+    assert "--encoder is for wines alone" in result.stderr
+
+
+def test_wines_without_their_file_say_where_it_is_to_be_had(invoke: Invoke, folder: Path) -> None:
+    for command in (["get", "wines"], ["get", "wines-tfidf"], ["make", "wines", "--encoder", "any"]):
+        result = invoke("data", *command)
+        assert result.exit_code == 65
+        assert "download winemag-data-130k-v2.csv from https://www.kaggle.com" in result.stderr
+        assert str(folder / "data" / "wines") in result.stderr
 
 
 def test_get_what_needs_nothing(invoke: Invoke) -> None:

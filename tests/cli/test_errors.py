@@ -59,6 +59,8 @@ def test_another_schema_names_the_command_that_mends_it(launched: Invoke, folder
         (["worker", "--drain", "--drain-now"], 2),
         (["worker", "--pack", "none"], 2),
         (["worker", "--device", "abacus"], 2),
+        (["worker", "--device", "cpu,abacus"], 2),
+        (["worker", "--device", "cpu,cpu", "--max-jobs", "1"], 2),
         (["worker", "--lease", "-1"], 2),
         (["sweep", "launch"], 2),
         (["sweep", "launch", ""], 66),

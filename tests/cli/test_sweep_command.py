@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nftlab.store import Queue
-from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, finish_all, read
+from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, finish_all, learn, read
 
 
 def test_launch_adds_each_run_once(invoke: Invoke) -> None:
@@ -45,12 +45,13 @@ def test_the_database_may_be_named_after_the_command_or_in_the_environment(
     assert not (folder / "db").exists()
 
 
-def test_dry_run_shows_the_ends_and_touches_no_database(invoke: Invoke, folder: Path) -> None:
+def test_dry_run_shows_the_ends_and_creates_nothing(invoke: Invoke, folder: Path) -> None:
     (folder / "long.yaml").write_text(SWEEP.replace("small", "long").replace("[500, 2000]", "[1, 2, 3, 4, 5, 6, 7, 8, 9]"))
     result = invoke("sweep", "launch", "long.yaml", "--dry-run")
     lines = result.stdout.splitlines()
+    told = "20 jobs of unknown speed: the first worker measures them"
     assert lines[0] == "long: 10 configurations × 2 seeds = 20 jobs"
-    assert [line.split("\t")[0] for line in lines[1:]] == ["#", "1", "2", "3", "…", "8", "9", "10"]
+    assert [line.split("\t")[0] for line in lines[1:]] == ["#", "1", "2", "3", "…", "8", "9", "10", told]
     assert lines[2].split("\t") == ["1", "ct", "–"]
     assert "eta_max" in result.stderr
     assert {path.name for path in folder.iterdir()} == {"small.yaml", "long.yaml"}
@@ -62,7 +63,29 @@ def test_dry_run_as_json(invoke: Invoke) -> None:
         "jobs": 6,
         "trials": 3,
         "seeds": [0, 1],
+        "forecast": {"device_hours": 0.0, "low": 0.0, "high": 0.0, "unknown_jobs": 6, "workers": 0, "hours": 0.0, "devices": []},
     }
+
+
+def test_dry_run_tells_the_cost_that_the_job_table_knows(invoke: Invoke, folder: Path) -> None:
+    learn("ct", 9.0)
+    line = invoke("sweep", "launch", "small.yaml", "--dry-run").stdout.splitlines()[-1]
+    told = "about 36.0 device-seconds (27.0 to 54.0) on NVIDIA H200; 4 jobs of unknown speed: the first worker measures them"
+    assert line == told, "two seeds × two epochs × nine seconds"
+    learn("nft", 3600.0)
+    assert invoke("sweep", "launch", "small.yaml", "--dry-run").stdout.splitlines()[-1].startswith("about 8.0 device-hours (6.0 to 12.0)")
+    (folder / "twin.yaml").write_text(SWEEP.replace("small", "twin"))
+    both = read(invoke("sweep", "launch", "small.yaml", "twin.yaml", "--dry-run", "--json"))
+    assert (both["jobs"], both["forecast"]["unknown_jobs"], both["forecast"]["device_hours"]) == (2 * JOBS, 0, 16.02)
+    assert read(invoke("status", "--json"))["jobs"]["queued"] == 0
+
+
+def test_dry_run_goes_on_where_the_job_table_cannot_be_read(invoke: Invoke) -> None:
+    result = invoke("sweep", "launch", "small.yaml", "--dry-run", "--db", "sqlite:///small.yaml")
+    assert result.exit_code == 0
+    assert "no speeds from the job table: " in result.stderr
+    assert result.stdout.splitlines()[-1].startswith(f"{JOBS} jobs of unknown speed")
+    assert invoke("sweep", "launch", "small.yaml", "--dry-run", "--db", "nonsense://").exit_code == 2
 
 
 def test_all_problems_of_all_files_are_told(invoke: Invoke, folder: Path) -> None:

@@ -37,7 +37,9 @@ def test_panels_follow_the_table_and_names_keep_their_place() -> None:
     found = panels(cells(jobs, spec_of()), spec_of(), curves)
     assert [panel.title for panel in found] == ["FC-A, digits", "CNN-A, digits"]
     assert [[(curve.name, curve.place) for curve in panel.curves] for panel in found] == [[("CT", 0), ("NFT", 1)], [("NFT", 1)]]
-    assert found[0].curves[0].validation.n == (3,) * 20
+    assert [panel.missing for panel in found] == [(), ("CT",)]
+    assert [series.name for series in found[0].curves[0].series] == ["val/error", "train/error"]
+    assert found[0].curves[0].series[0].n == (3,) * 20
 
 
 def test_only_printed_jobs_are_drawn() -> None:
@@ -45,7 +47,19 @@ def test_only_printed_jobs_are_drawn() -> None:
     jobs.add({"algorithm": "ct"}, 3, diverged=True)
     curves[jobs[-1].job_key] = curve(90, 90, 0)
     (panel, _) = panels(cells(jobs, spec_of()), spec_of(), curves)
-    assert panel.curves[0].validation.n == (3,) * 20
+    assert panel.curves[0].series[0].n == (3,) * 20
+
+
+def test_the_switch_is_where_the_method_leaves_the_data_as_they_are() -> None:
+    jobs = Jobs()
+    jobs.trial({"algorithm": "nft", "ratio_simp": 0.85}, val=[1.0, 2.0, 3.0], test=[1.0, 2.0, 3.0])
+    jobs.trial({"algorithm": "ct"}, val=[1.0, 2.0], test=[1.0, 2.0])
+    curves = {job.job_key: curve(90, 10, job.seed) for job in jobs}
+    (panel, _) = panels(cells(jobs, spec_of()), spec_of(), curves, ("val/loss",))
+    assert [(one.name, one.switch, one.mark) for one in panel.curves] == [("CT", None, "2/3"), ("NFT", 17.0, "")]
+    drawn = svg(panel, "p")
+    for told in ("CT (2/3)", "NFT: data as they are from here", "validation loss"):
+        assert told in drawn
 
 
 def test_the_drawing_stands_alone_in_a_page() -> None:

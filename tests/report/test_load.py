@@ -67,11 +67,11 @@ published:
 """
     assert problems(text) == [
         "bad.yaml:1:1: tilte: unknown key; allowed: title, caption, notes, sweeps, rows, columns, metric, choose, seeds, baseline, "
-        "published (did you mean 'title'?)",
+        "published, figure (did you mean 'title'?)",
         "bad.yaml:1:1: title is missing",
         "bad.yaml:3:3: rows.netwrok: no algorithm has this field (did you mean 'network'?)",
         "bad.yaml:6:9: metric: 'test_eror' is not one of test_error, val_error (did you mean 'test_error'?)",
-        "bad.yaml:7:9: choose: configurations are chosen by validation, never by test: val_error",
+        "bad.yaml:7:9: choose: configurations are chosen by validation, never by test: val_error or val_error_per_seed",
         "bad.yaml:8:8: seeds: 0 is below 1",
         "bad.yaml:9:1: baseline: no row and no column is the baseline",
         "bad.yaml:10:1: published: source is missing",
@@ -98,6 +98,16 @@ published:
         ("title: T\nrows: {network: [fc-a]}\ncolumns: {lr: [fast]}\n", ":3:16: columns.lr: 'fast' is not a number"),
         ("title: T\nrows: {epochs: [0]}\ncolumns: {dataset: [digits]}\n", "0 is below 1"),
         ("title: T\nrows: {network: []}\ncolumns: {dataset: [digits]}\n", "the list is empty"),
+        (SPEC + "figure: {}\n", "one of curves, axis, picture is expected"),
+        (SPEC + "figure: {curves: [val/eror]}\n", "did you mean 'val/error'"),
+        (SPEC + "figure: {curves: [val/error, val/loss]}\n", "no axis in common"),
+        (SPEC + "figure: {curves: [val/error, train/error, test/error]}\n", "3 curves"),
+        (SPEC + "figure: {curves: [[val/error], train/error]}\n", "do not mix"),
+        (SPEC + "figure: {axis: lr}\n", "row 'FC-A CT' has no single number for lr"),
+        (SPEC + "figure: {axis: [lr, lr, lr]}\n", "3 fields for 2 groups of rows"),
+        (SPEC + "figure: {picture: boundry, epochs: [1]}\n", "did you mean 'boundary'"),
+        (SPEC + "figure: {picture: boundary}\n", "epochs is missing"),
+        (SPEC + "figure: {curves: [val/error], epochs: [1]}\n", "belongs to a picture"),
     ],
 )
 def test_a_problem_is_named(text: str, complaint: str) -> None:
@@ -105,8 +115,8 @@ def test_a_problem_is_named(text: str, complaint: str) -> None:
 
 
 def test_names_that_this_nftlab_does_not_know_are_noted_not_refused() -> None:
-    spec = spec_of("title: T\nrows: {algorithm: [ct, caper]}\ncolumns: {dataset: [digits, imdb]}\n")
-    assert spec.notes == ("Not in this nftlab yet, so these cells cannot be filled: algorithm caper; dataset imdb.",)
+    spec = spec_of("title: T\nrows: {algorithm: [ct, caper]}\ncolumns: {dataset: [digits, miniimagenet]}\n")
+    assert spec.notes == ("Not in this nftlab yet, so these cells cannot be filled: algorithm caper; dataset miniimagenet.",)
 
 
 def test_a_report_in_the_current_folder_comes_before_the_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

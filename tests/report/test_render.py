@@ -78,6 +78,28 @@ def test_markdown() -> None:
         assert f"- {note}\n" in text
 
 
+COST = """
+Seconds of training per job, and how many configurations each number was chosen from:
+
+|           |                      digits |
+| --------- | --------------------------: |
+| **FC-A**  |                             |
+| CT        |  32.0 s, of 1 configuration |
+| NFT       | 35.0 s, of 2 configurations |
+"""
+
+
+def test_costs_stand_beside_the_numbers() -> None:
+    assert COST in render(table(), "md")
+    page = " ".join(Page(render(table(), "html")).words)
+    assert "What it cost" in page
+    assert "35.0 s, of 2 configurations" in page
+    told = json.loads(render(table(), "json"))
+    assert [cell["searched"] for cell in told["cells"]][:2] == [1, 2]
+    assert [trial["chosen"] for trial in told["cells"][1]["trials"]] == [True, False]
+    assert told["notes"][0].startswith("Test error in percent")
+
+
 def test_markdown_columns_are_aligned() -> None:
     for block in re.findall(r"(?:^\|.*\n)+", render(table(), "md"), flags=re.MULTILINE):
         assert len({len(line) for line in block.splitlines()}) == 1
@@ -105,7 +127,8 @@ def test_latex() -> None:
     assert LATEX in text
     assert text.startswith("% nftlab report my/table\n")
     assert r"Published: A \& B, 2022" in text
-    assert "% FC-A NFT, digits: jobs 0000000000000004 0000000000000005 0000000000000006; code 0123456789abcdef" in text
+    jobs = "jobs 0000000000000004 0000000000000005 0000000000000006; code 0123456789abcdef"
+    assert f"% FC-A NFT, digits: 35.0 s, of 2 configurations; {jobs}" in text
 
 
 def wide() -> Report:

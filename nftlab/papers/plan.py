@@ -1,0 +1,53 @@
+"""What a table or figure asks for, and how much of it the job table has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nftlab import store
+from nftlab.papers.manifest import Item
+from nftlab.papers.scale import scaled
+from nftlab.resources import find_sweep
+from nftlab.spec import Sweep, load
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """A sweep of an item: its file as users name it, the cost that the file tells of, how many jobs, and their states if launched."""
+
+    sweep: Sweep
+    file: str
+    cost: str
+    jobs: int
+    states: Mapping[str, int]
+
+    @property
+    def done(self) -> int:
+        return self.states.get("done", 0) + self.states.get("pruned", 0)
+
+
+def item_sweeps(item: Item, scale: float = 1.0) -> dict[str, Sweep]:
+    """The sweeps of a table or figure by file, scaled down below scale 1. Raises NotFoundError, SpecError and UsageError."""
+    files = {f"sweeps/{name}.yaml": find_sweep(f"sweeps/{name}.yaml") for name in item.sweeps}
+    return {file: scaled(load(path), scale) for file, path in files.items()}
+
+
+def planned(item: Item, engine: Engine | None, scale: float = 1.0) -> list[SweepPlan]:
+    """What an item asks for, sweep by sweep; without a database nothing of it is launched."""
+    launched = {sweep["name"]: sweep["jobs"] for sweep in store.launched(engine)} if engine is not None else {}
+    return [
+        SweepPlan(sweep, file, told_cost(sweep) if scale == 1 else "", len(sweep.trials) * len(sweep.seeds), launched.get(sweep.name, {}))
+        for file, sweep in item_sweeps(item, scale).items()
+    ]
+
+
+def told_cost(sweep: Sweep) -> str:
+    """What the file's first comment says of its cost; empty if nothing."""
+    found = re.search(r"^# cost: (.*)$", sweep.source, flags=re.MULTILINE)
+    return found[1].strip() if found else ""

@@ -1,0 +1,61 @@
+"""Sweeps and reports scaled down: how their copies are called, so that they never mix with the full ones."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from nftlab.errors import UsageError
+from nftlab.report.model import Figure, Picture, ReportSpec
+
+SMALLEST = 0.001
+_SCALED = re.compile(r"(.+)-at-(0\.\d+)")
+
+
+def scaled_name(name: str, scale: float) -> str:
+    """What the copy of a sweep, report or pattern is called: `nft/table1-ct-at-0.05`; at scale 1 the name itself."""
+    return name if scale == 1 else f"{name}-at-{scale:g}"
+
+
+def command(spec: ReportSpec) -> str:
+    """What prints this report again."""
+    name, suffix = spec.name, scaled_name("", spec.scale)
+    return f"nftlab report {shlex.quote(name.removesuffix(suffix))}" + (f" --scale {spec.scale:g}" if suffix else "")
+
+
+def check_scale(scale: float) -> None:
+    """Raises UsageError for a scale that there is not."""
+    if not SMALLEST <= scale <= 1:
+        raise UsageError(f"--scale {scale:g} is not between {SMALLEST:g} and 1")
+
+
+def at_scale(spec: ReportSpec, scale: float) -> ReportSpec:
+    """The report on the sweeps' scaled copies, marked as such; at scale 1 the report itself. Raises UsageError."""
+    check_scale(scale)
+    if scale == 1:
+        return spec
+    note = (
+        f"Scaled down to {scale:g}: about that share of the epochs, on a part of the rows of every data set. "
+        "Not the published experiment: it shows that the way to the table works, its numbers and differences say nothing about the methods."
+    )
+    title = f"{spec.title} (scaled down to {scale:g})"
+    name, notes = scaled_name(spec.name, scale), (note, *spec.notes)
+    return replace(spec, name=name, title=title, notes=notes, figure=_earlier(spec.figure, scale), scale=scale)
+
+
+def _earlier(figure: Figure | None, scale: float) -> Figure | None:
+    """The epochs at which networks are shown move with the end of training."""
+    if not isinstance(figure, Picture):
+        return figure
+    return replace(figure, epochs=tuple(dict.fromkeys(max(1, round(scale * epoch)) for epoch in figure.epochs)))
+
+
+def counts(sweep: str, spec: ReportSpec) -> bool:
+    """Whether a sweep's jobs count for this report. Patterns match sweeps of the report's own scale only."""
+    if sweep in (scaled_name(name, spec.scale) for name in spec.sweeps):
+        return True
+    found = _SCALED.fullmatch(sweep)
+    name, scale = found.groups() if found else (sweep, "1")
+    return scale == f"{spec.scale:g}" and (not spec.sweeps or any(fnmatchcase(name, pattern) for pattern in spec.sweeps))
