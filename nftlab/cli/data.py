@@ -63,7 +63,7 @@ def get(names: Names, db: Db = None) -> None:
 @app.command()
 def make(
     names: Names,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of what is drawn.")] = 0,
     encoder: Annotated[str | None, typer.Option("--encoder", help="For wines: a sentence-transformers model, by name or folder.")] = None,
     db: Db = None,
 ) -> None:

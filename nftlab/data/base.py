@@ -64,7 +64,7 @@ class Dataset(ABC):
 
     def make(self, root: Path | None = None, seed: int = 0, progress: Progress = silent) -> Path:
         """Make the data set from another one by its published recipe; returns the folder. Raises UsageError where there is none."""
-        raise UsageError(f"there is no recipe to make {self.name} by")
+        raise UsageError(f"there is no recipe to make {self.name} by", self.mend(root))
 
     def verify(self, root: Path | None = None, progress: Progress = silent) -> list[str]:
         """Read everything and check it; returns what was checked, a line each. Raises DataError naming what is wrong."""

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import time
+import tokenize
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from nftlab.data.task import Split, cut, digest
 from nftlab.errors import DataError, DiskError
 
 _SPARSE = ("starts", "columns", "values")
-_ABANDONED = 3600.0  # seconds after which a half-written folder belongs to nobody: writers need seconds, minutes at worst
+_ABANDONED = 3600.0  # seconds after which a half-written folder belongs to nobody: writers write all the time
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ def write(
     """Write the rows that come in chunks (x (m, *shape) of `dtype`, y (m,)) aside, then rename to `folder`.
 
     If another process wrote the same folder meanwhile, its work is kept, unless `replace`. Raises DiskError when
-    the disk is full or read-only, DataError when the rows are not `sum(counts)`.
+    the disk is full or read-only, DataError when the rows are not `sum(counts)` or leave a split without any.
     """
+    _enough(folder, counts)
     with _aside(folder, replace) as aside:
         _write_rows(aside, chunks, (sum(counts), *shape), np.dtype(dtype))
         _write_meta(aside, counts, scale, source)
@@ -63,6 +65,7 @@ def write_sparse(folder: Path, x: SparseRows, y: np.ndarray, *, counts: tuple[in
     """Write sparse rows (n, width) and their labels (n,) as `write` does dense ones. Raises the same."""
     if not len(x) == len(y) == sum(counts):
         raise DataError(f"{folder.name}: {len(x)} rows and {len(y)} labels, {sum(counts)} expected")
+    _enough(folder, counts)
     with _aside(folder, replace) as aside:
         for name in _SPARSE:
             np.save(aside / f"{name}.npy", getattr(x, name).numpy())
@@ -80,7 +83,7 @@ def read(folder: Path, mend: str) -> tuple[tuple[Split, Split, Split], Meta]:
         first, second, third = fields["counts"]
         meta = Meta(fields["source"], float(fields["scale"]), (first, second, third), fields["sha256"])
         x, y = _rows(folder, fields.get("width")), np.load(folder / "y.npy")
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, SyntaxError, tokenize.TokenError) as error:  # the last two: NumPy's headers
         raise DataError(f"{folder} is damaged ({error})", mend) from error
     if not len(x) == len(y) == sum(meta.counts):
         raise DataError(f"{folder} is damaged: {len(x)} examples and {len(y)} labels, {sum(meta.counts)} expected", mend)
@@ -103,6 +106,12 @@ def _write_meta(folder: Path, counts: tuple[int, int, int], scale: float, source
     (folder / "meta.json").write_text(json.dumps(meta if width is None else {**meta, "width": width}, indent=1) + "\n")
 
 
+def _enough(folder: Path, counts: tuple[int, int, int]) -> None:
+    """Raises DataError when a split would be empty: what a few rows of a file come to."""
+    if min(counts) < 1:
+        raise DataError(f"{folder.parent.name}: too few rows, {' + '.join(map(str, counts))} to train, validate and test on")
+
+
 @contextlib.contextmanager
 def _aside(folder: Path, replace: bool) -> Iterator[Path]:
     """A new folder beside `folder` that takes its name when the block ends well and vanishes when it does not."""
@@ -111,21 +120,34 @@ def _aside(folder: Path, replace: bool) -> Iterator[Path]:
         _sweep(folder.parent)
         aside.mkdir(parents=True)
         yield aside
-        if replace:
-            shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(OSError) if folder.is_dir() else contextlib.nullcontext():
-            os.rename(aside, folder)
+        _renamed(aside, folder, replace)
     except OSError as error:
         raise DiskError(f"cannot write {folder} ({error.strerror or error})", "free the disk, or set NFTLAB_DATA to another") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def _renamed(aside: Path, folder: Path, replace: bool) -> None:
+    """Rename `aside` to `folder`. What is to be replaced is renamed too before it is removed, so that nobody reads half of it."""
+    old = aside.with_suffix(".old.part")
+    if replace:
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(folder, old)
+    try:
+        os.rename(aside, folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was quicker
+            raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
 def _sweep(parent: Path) -> None:
-    """Remove what killed writers left behind."""
+    """Remove what killed writers left behind: folders in which nothing was written for long."""
     for left in parent.glob(".*.part"):
-        if left.is_dir() and time.time() - left.stat().st_mtime > _ABANDONED:
-            shutil.rmtree(left, ignore_errors=True)
+        with contextlib.suppress(OSError):  # a file that is being fetched, or another process has done with it
+            if time.time() - max(path.stat().st_mtime for path in (left, *left.iterdir())) > _ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _write_rows(folder: Path, chunks: Iterable[tuple[np.ndarray, np.ndarray]], shape: tuple[int, ...], dtype: np.dtype) -> None:

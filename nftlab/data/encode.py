@@ -24,7 +24,7 @@ def sentence_encoder(name: str) -> tuple[Encode, str]:
     try:
         model = SentenceTransformer(name)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(f"cannot load the sentence encoder {name!r} ({reason})", "name one that can be reached, or its folder") from error
 
     def encode(texts: list[str]) -> np.ndarray:

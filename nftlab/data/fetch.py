@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import http.client
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,32 +24,54 @@ _FRUITLESS = 3  # connections in a row that brought nothing before a server is g
 def fetch(urls: Sequence[str], path: Path, published: str, progress: Progress = silent) -> None:
     """Download a file from the first of the addresses that has it, `published` (hex) being the file's published checksum.
 
-    What a broken download left in `<path>.part` is continued. Raises DataError with what every address answered,
-    DiskError when the file cannot be written.
+    What a broken download left in `<path>.part` is continued; while another process fetches into the same folder, it is waited
+    for. Raises DataError with what every address answered, DiskError when the file cannot be written.
     """
     part = path.with_name(path.name + ".part")
     reasons = []
-    for url in urls:
-        try:
-            _fetch_checked(url, part, published, progress)
-            _renamed(part, path)
-            return
-        except DataError as error:
-            reasons.append(f"{url}: {error}")
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            reasons.append(f"cannot reach {url} ({getattr(error, 'reason', None) or error})")
+    with _alone(path.parent):
+        if path.exists() and checksum(path, published) == published:
+            return  # another process has just fetched it
+        for url in urls:
+            try:
+                _fetch_checked(url, part, published, progress)
+                _renamed(part, path)
+                return
+            except DataError as error:
+                reasons.append(f"{url}: {error}")
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                reasons.append(f"cannot reach {url} ({getattr(error, 'reason', None) or error})")
     raise DataError("; ".join(reasons))
 
 
 def checksum(path: Path, published: str) -> str:
     """The checksum (hex) of a file's content, of the kind that was published: MD5, SHA-1 or SHA-256, told by its length."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, kind(published)).hexdigest()
+    return hashed(path, kind(published))
+
+
+def hashed(path: Path, algorithm: str) -> str:
+    """The hash (hex) of a file's content. Raises DataError when the file cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, algorithm).hexdigest()
+    except OSError as error:
+        raise DataError(f"cannot read {path} ({error.strerror})", "make it readable, or remove it") from error
 
 
 def kind(published: str) -> str:
     """Which checksum one of this length is: "md5", "sha1" or "sha256"."""
     return {32: "md5", 40: "sha1", 64: "sha256"}[len(published)]
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Only one process at a time fetches into a folder: two that continue the same `.part` would spoil it."""
+    with contextlib.ExitStack() as locked:
+        with contextlib.suppress(OSError):  # a disk without locks, or no folder: who writes to it will say so
+            opened = os.open(folder, os.O_RDONLY)
+            locked.callback(os.close, opened)
+            fcntl.flock(opened, fcntl.LOCK_EX)  # on the folder, so that no lock file is left behind
+        yield
 
 
 def _fetch_checked(url: str, part: Path, published: str, progress: Progress) -> None:
@@ -85,7 +109,7 @@ def _connection(url: str, part: Path, have: int, progress: Progress) -> bool:
         length = response.headers.get("Content-Length")
         total = file.tell() + int(length) if length else 0
         while block := _read(response):
-            _written(file, block)
+            file.write(block)
             progress(part.name.removesuffix(".part"), file.tell(), total)
         return file.tell() >= total
 
@@ -102,18 +126,14 @@ def _length(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _opened(part: Path, *, append: bool) -> BinaryIO:
+@contextlib.contextmanager
+def _opened(part: Path, *, append: bool) -> Iterator[BinaryIO]:
+    """The file to write to. Whatever fails is the disk's fault: opening, writing, and closing, which writes the last bytes."""
     try:
-        return open(part, "ab" if append else "wb")
+        with open(part, "ab" if append else "wb") as file:
+            yield file
     except OSError as error:
-        raise DiskError(f"cannot write {part} ({error.strerror})", "set NFTLAB_DATA to a folder you can write") from error
-
-
-def _written(file: BinaryIO, block: bytes) -> None:
-    try:
-        file.write(block)
-    except OSError as error:
-        raise DiskError(f"cannot write {file.name} ({error.strerror})", "free the disk, or set NFTLAB_DATA to another") from error
+        raise DiskError(f"cannot write {part} ({error.strerror})", "free the disk, or set NFTLAB_DATA to a folder you can write") from error
 
 
 def _renamed(part: Path, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -53,7 +54,7 @@ class Imdb(Published):
         """The four folders of reviews, else the JSON lines."""
         for parent in (*places.folders(self.name, root), *(folder.parent for folder in places.folders(self.name, root))):
             found = [parent / FOLDER / name for name in FOLDERS]
-            if all(folder.is_dir() for folder in found):
+            if all(map(os.path.isdir, found)):
                 return found
         lines = places.find(self.name, LINES, root)
         return [lines] if lines else []
@@ -104,6 +105,8 @@ def _from_lines(path: Path) -> Iterator[Review]:
     with open(path, encoding="utf-8") as lines:
         for line in lines:
             test, rating, number, text = json.loads(line)
+            if test not in (0, 1) or not isinstance(text, str):
+                raise ValueError(f"no review: {line.strip()[:60]}")
             yield Review(2 * test + (rating > 5), f"{number}_{rating}.txt", text)
 
 

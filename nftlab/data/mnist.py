@@ -145,7 +145,7 @@ def _put_away(path: Path) -> None:
     try:
         os.replace(path, path.with_name(path.name + ".damaged"))
     except OSError as error:
-        raise DiskError(f"{path} is damaged and cannot be moved away ({error.strerror})") from error
+        raise DiskError(f"{path} is damaged and cannot be moved away ({error.strerror})", "remove it, or set NFTLAB_DATA") from error
 
 
 def read_idx(content: np.ndarray, what: str) -> np.ndarray:

@@ -72,7 +72,7 @@ class Parsed(Dataset):
     def get(self, root: Path | None = None, progress: Progress = silent) -> list[Path]:
         """Parse the files anew; fetches none. Raises DataError when they are not here."""
         for parent in places.folders(self.name, root):
-            remove(parent.glob(PARSED))
+            remove(places.matching(parent, PARSED))
         self.load(root, progress)
         return []
 
@@ -80,7 +80,7 @@ class Parsed(Dataset):
         """The newest cache folder of the first of these kinds there is, or None."""
         for pattern in patterns or (PARSED,):
             for parent in places.folders(self.name, root):
-                if found := sorted(parent.glob(pattern), key=lambda folder: folder.stat().st_mtime):
+                if found := places.matching(parent, pattern):
                     return found[-1]
         return None
 

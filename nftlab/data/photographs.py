@@ -113,15 +113,18 @@ PHOTOGRAPHS: dict[str, Photograph] = {
 def grey(name: str) -> np.ndarray:
     """A photograph as (height, width) uint8, the luma of ITU-R BT.601.
 
-    Raises DataError when the installed file is not the one that is known by this name.
+    Raises DataError when the installed file cannot be read, or is not the one that is known by this name.
     """
     from PIL import Image
 
     photograph = PHOTOGRAPHS[name]
     path = _shipped(photograph.file)
-    with Image.open(path) as image:
-        image.draft("L", image.size)  # the luma as a JPEG stores it: whole numbers, no colour to convert by rounding
-        pixels = np.asarray(image.convert("L"))
+    try:
+        with Image.open(path) as image:
+            image.draft("L", image.size)  # the luma as a JPEG stores it: whole numbers, no colour to convert by rounding
+            pixels = np.asarray(image.convert("L"))
+    except OSError as error:
+        raise DataError(f"cannot read the photograph {name!r} ({error})", "install the versions of constraints.txt") from error
     if hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest() != photograph.sha256:
         raise DataError(f"{path} is not the photograph {name!r} that data sets are made from", "install the versions of constraints.txt")
     return pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from pathlib import Path
@@ -19,7 +20,7 @@ def user_root() -> Path:
 def default_root() -> Path:
     """The folder that NFTLAB_DATA names, else the one in the user's cache."""
     named = os.environ.get("NFTLAB_DATA")
-    return Path(named).expanduser() if named else user_root()
+    return Path(os.path.expanduser(named)) if named else user_root()
 
 
 def folders(name: str, root: Path | None = None) -> list[Path]:
@@ -28,8 +29,20 @@ def folders(name: str, root: Path | None = None) -> list[Path]:
 
 
 def find(name: str, file: str, root: Path | None = None) -> Path | None:
-    """The first place where a file of a data set is, or None."""
-    return next((folder / file for folder in folders(name, root) if (folder / file).is_file()), None)
+    """The first place where a file of a data set is, or None. A folder that cannot be looked into holds nothing."""
+    return next((folder / file for folder in folders(name, root) if os.path.isfile(folder / file)), None)
+
+
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """What a folder holds under names of this pattern, the oldest first; nothing when it cannot be looked into."""
+
+    def changed(path: Path) -> float:
+        try:
+            return path.stat().st_mtime
+        except OSError:  # another process has just removed it
+            return 0.0
+
+    return sorted((folder / name for name in glob.glob(pattern, root_dir=folder)), key=changed)
 
 
 def writable(name: str, root: Path | None = None) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 from nftlab.data import cache, places
 from nftlab.data.base import Progress, Status, silent
 from nftlab.data.encode import DEFAULT, Encode, sentence_encoder
+from nftlab.data.fetch import hashed
 from nftlab.data.parsed import Parsed, remove
 from nftlab.data.stratify import stratified
 from nftlab.data.task import Task
@@ -148,8 +148,7 @@ class Wines(WinesTfidf):
 
 def content(path: Path) -> str:
     """What vectors of a file are kept by: 16 hexadecimal digits of its content's SHA-256, since encoding it anew may take hours."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return hashed(path, "sha256")[:16]
 
 
 def reviews(path: Path) -> tuple[list[str], np.ndarray]:
@@ -158,9 +157,9 @@ def reviews(path: Path) -> tuple[list[str], np.ndarray]:
         with open(path, encoding="utf-8", newline="") as file:
             rows = [(row["description"], int(row["points"]) >= GOOD) for row in csv.DictReader(file)]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise DataError(f"{path} is damaged, or not {FILE} of {PAGE} ({type(error).__name__}: {error})") from error
+        raise DataError(f"{path} is damaged, or not {FILE} ({type(error).__name__}: {error})", f"download it anew from {PAGE}") from error
     if not 0 < sum(good for _, good in rows) < len(rows):
-        raise DataError(f"{path} has {len(rows)} reviews, not of both classes")
+        raise DataError(f"{path} has {len(rows)} reviews, not of both classes", f"download it anew from {PAGE}")
     return [text for text, _ in rows], np.array([good for _, good in rows], np.int64)
 
 

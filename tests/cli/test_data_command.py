@@ -82,7 +82,13 @@ def test_all_that_is_missing_is_told_with_the_command_that_mends_it(invoke: Invo
 def test_what_is_not_made_says_so(invoke: Invoke) -> None:
     result = invoke("data", "make", "mnist")
     assert result.exit_code == 2
-    assert "mnist" in result.stderr
+    assert "no recipe to make mnist by; run `nftlab data get mnist`" in result.stderr
+
+
+def test_a_seed_that_the_generator_does_not_take_is_refused(invoke: Invoke) -> None:
+    result = invoke("data", "make", "rectangles", "--seed", str(2**32))
+    assert result.exit_code == 2
+    assert "--seed" in result.stderr
 
 
 def test_all_wrong_names_are_told_before_anything_is_done(invoke: Invoke) -> None:

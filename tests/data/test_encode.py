@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,15 @@ INSTALLED = importlib.util.find_spec("sentence_transformers") is not None
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(ConfigError, match=r"needs sentence-transformers; pip install 'nftlab\[text\]'"):
+        sentence_encoder("any")
+
+
+def test_a_library_that_gives_no_reason_is_reported_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(name: str) -> None:
+        raise OSError
+
+    monkeypatch.setitem(sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=silent))
+    with pytest.raises(DataError, match=r"cannot load the sentence encoder 'any' \(OSError\)"):
         sentence_encoder("any")
 
 

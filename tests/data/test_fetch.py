@@ -8,6 +8,8 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -149,6 +151,30 @@ def test_a_folder_that_cannot_be_written_is_the_disks_fault(server: Server, tmp_
         fetch([f"{server.url}/file"], tmp_path / "blocked" / "file", MD5)
 
 
+@pytest.mark.parametrize("room", [100, 100_000, len(CONTENT) - 1])
+def test_a_full_disk_is_not_taken_for_a_server_out_of_reach(
+    room: int, full_disk: Callable[[int], AbstractContextManager[None]], server: Server, tmp_path: Path
+) -> None:
+    server.files["/file"] = CONTENT
+    with full_disk(room), pytest.raises(DiskError, match=r"cannot write .*file.part .*; free the disk"):
+        fetch([f"{server.url}/file"], tmp_path / "file", MD5)
+    fetch([f"{server.url}/file"], tmp_path / "file", MD5)  # room again
+    assert checksum(tmp_path / "file", MD5) == MD5
+
+
+def test_of_several_that_fetch_the_same_file_one_does_and_the_others_wait(server: Server, tmp_path: Path) -> None:
+    server.files["/file"] = CONTENT
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: fetch([f"{server.url}/file"], tmp_path / "file", MD5), range(4)))
+    assert server.ranges == [0]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"cannot read {tmp_path} .*; make it readable, or remove it"):
+        checksum(tmp_path, MD5)  # a folder: unreadable even for root
+
+
 def test_offline_says_where_to_put_the_files(closed: str, tmp_path: Path) -> None:
     data = write_small(tmp_path / "elsewhere", mirrors=(closed.removesuffix("file"),))
     with pytest.raises(DataError) as caught:
@@ -185,6 +211,15 @@ def test_a_damaged_plain_file_gives_way_to_a_good_archive(tmp_path: Path) -> Non
     plain.write_bytes(b"?")
     assert data.get(tmp_path) == []
     assert data.verify(tmp_path)
+
+
+def test_a_damaged_file_that_cannot_be_moved_away_says_what_to_do(tmp_path: Path) -> None:
+    data = write_small(tmp_path)
+    plain = tmp_path / "mnist" / next(iter(FILES))
+    plain.write_bytes(b"?")
+    plain.with_name(f"{plain.name}.damaged").mkdir()  # in the way, even for root
+    with pytest.raises(DiskError, match=rf"{plain.name} is damaged and cannot be moved away .*; remove it, or set NFTLAB_DATA"):
+        data.get(tmp_path)
 
 
 def test_other_archives_are_fetched_and_read(server: Server, closed: str, tmp_path: Path) -> None:

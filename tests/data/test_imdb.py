@@ -118,8 +118,10 @@ def test_a_flipped_value_is_found_by_verify(tmp_path: Path) -> None:
     [
         ("{", "is damaged"),
         ("[1, 2, 3]", "is damaged"),
-        ("[0, 1, 2, 3]", "has not all of train/neg|is damaged"),
-        ('[7, 1, 2, "x"]', "has not all"),
+        ("[0, 1, 2, 3]", "is damaged .no review"),
+        ('[0, 1, 2, "x"]', "has not all"),
+        ('[7, 1, 2, "x"]', "is damaged .no review"),
+        ("[0, 1, 2, null]", "is damaged .no review"),
     ],
 )
 def test_what_are_no_reviews_is_named(line: str, what: str, tmp_path: Path) -> None:

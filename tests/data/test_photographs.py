@@ -30,6 +30,12 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
         grey("camera")
 
 
+def test_a_picture_that_is_not_shipped_any_more_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PHOTOGRAPHS, "camera", PHOTOGRAPHS["camera"]._replace(file="skimage/data/no_such_picture.png"))
+    with pytest.raises(DataError, match=r"cannot read the photograph 'camera' .*no_such_picture.*constraints.txt"):
+        grey("camera")
+
+
 def test_variance_is_that_of_numpy() -> None:
     image = grey("brick")[:40, :50]
     found = variance_sum(image, 28)

@@ -71,7 +71,7 @@ def test_without_the_file_it_says_where_it_is_to_be_had(data: WinesTfidf, tmp_pa
 def test_another_file_is_named(content: str, what: str, tmp_path: Path) -> None:
     (tmp_path / "wines").mkdir()
     (tmp_path / "wines" / FILE).write_text(content)
-    with pytest.raises(DataError, match=f"{FILE}.*{what}"):
+    with pytest.raises(DataError, match=f"{FILE}.*{what}.*; download it anew from {PAGE}"):
         WinesTfidf().load(tmp_path)
 
 
