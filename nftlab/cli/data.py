@@ -75,17 +75,22 @@ def make(
 
 
 @app.command()
-def verify(names: Names, db: Db = None) -> None:
+def verify(names: Names, as_json: Json = False, db: Db = None) -> None:
     """Read data sets whole and check counts, shapes, values and hashes; exit 65 if one is wrong."""
-    wrong = []
+    rows: list[dict[str, Any]] = []
     for dataset in _chosen(names):
+        row: dict[str, Any] = {"dataset": dataset.name, "found": [], "error": None}
         try:
             with _progress() as progress:
-                checked = dataset.verify(progress=progress)
-            emit("\n".join(checked))
+                row["found"] = dataset.verify(progress=progress)
         except DataError as error:
-            wrong.append(str(error))
-    if wrong:
+            row["error"] = str(error)
+        rows.append(row)
+        if row["found"] and not as_json:
+            emit("\n".join(row["found"]))
+    if as_json:
+        emit_json(rows)
+    if wrong := [row["error"] for row in rows if row["error"]]:
         raise DataError("\n".join(wrong))
 
 

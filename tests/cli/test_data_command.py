@@ -51,6 +51,18 @@ def test_several_are_made_at_once_and_listed_with_their_folders(invoke: Invoke, 
     assert folders[1] in invoke("data", "list").stdout
 
 
+def test_what_was_found_as_json(invoke: Invoke) -> None:
+    import json
+
+    result = invoke("data", "verify", "digits", "mnist", "--json")
+    assert result.exit_code == 65
+    digits, mnist = json.loads(result.stdout)
+    assert (digits["dataset"], digits["error"]) == ("digits", None)
+    assert "train: 1197 × (1, 8, 8) uint8, labels 0–9" in digits["found"]
+    assert (mnist["dataset"], mnist["found"]) == ("mnist", [])
+    assert "mnist" in mnist["error"]
+
+
 def test_an_encoder_is_for_wines_alone(invoke: Invoke) -> None:
     result = invoke("data", "make", "wines", "convex", "--encoder", "any")
     assert result.exit_code == 2
