@@ -13,8 +13,9 @@ from nftlab.hypers import build
 from nftlab.pictures import boundary, examples
 from nftlab.pictures.snapshots import Snapshot, snapshots
 from nftlab.report import Report
-from nftlab.report.canvas import PRINT, Kind, styled, written
+from nftlab.report.canvas import PRINT, styled, written
 from nftlab.report.draw import NOTHING
+from nftlab.report.files import FIGURES
 from nftlab.report.model import Picture
 from nftlab.train import Member
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from nftlab.store import JobRow
 
-_PLANE, _STRIP = 2.3, 0.62  # inches a side of a plane, and a side of an image
+_PLANE, _STRIP = 1.4, 0.36  # inches a side of a plane (five: both columns of a page) and of an image (eight: one column)
 Progress = Callable[[str, int, int], None]
 
 
@@ -55,13 +56,12 @@ def make(
     device: str = "cpu",
     progress: Progress = lambda what, done, total: None,
 ) -> dict[str, bytes]:
-    """The picture as files by format, svg and png. Jobs are trained again where `runs` does not hold what is needed."""
+    """The picture as files by format, those of figures. Jobs are trained again where `runs` does not hold what is needed."""
     picture = _picture(report)
     shown = [(subject, _snapshots(subject, runs, device, progress)) for subject in subjects(report)]
     sheet = _planes if picture.kind == "boundary" else _strips
-    kinds: tuple[Kind, ...] = ("svg", "png")
     files: dict[str, bytes] = {}
-    for kind in kinds:
+    for kind in FIGURES:
         with styled(PRINT):
             files[kind] = written(sheet(shown, picture), kind)
     return files
@@ -92,7 +92,7 @@ def _planes(shown: Sequence[tuple[Subject, list[Snapshot]]], picture: Picture) -
     from matplotlib.figure import Figure
 
     columns = max(len(subject.epochs) for subject, _ in shown)
-    figure = Figure(figsize=(_PLANE * columns, 0.85 * _PLANE * len(shown)), layout="constrained")
+    figure = Figure(figsize=(_PLANE * columns, 0.8 * _PLANE * len(shown)), layout="constrained")
     for row, (subject, found) in enumerate(shown):
         axes = [figure.add_subplot(len(shown), columns, row * columns + column + 1) for column in range(columns)]
         for each in axes[len(found) :]:
@@ -114,7 +114,7 @@ def _strips(shown: Sequence[tuple[Subject, list[Snapshot]]], picture: Picture) -
     for subject, all_of_it in shown:
         blocks += [(subject, snapshot) for snapshot in all_of_it] or [(subject, None)]
     rows = len(blocks) * len(examples.STRIPS)
-    figure = Figure(figsize=(_STRIP * picture.examples + 0.6, (_STRIP + 0.1) * rows + 0.3 * len(blocks)), layout="constrained")
+    figure = Figure(figsize=(_STRIP * picture.examples + 0.4, (_STRIP + 0.06) * rows + 0.25 * len(blocks)), layout="constrained")
     for block, (subject, snapshot) in enumerate(blocks):
         found = examples.strip(snapshot, picture.examples) if snapshot else None
         axes = [figure.add_subplot(rows, 1, block * len(examples.STRIPS) + n + 1) for n in range(len(examples.STRIPS))]

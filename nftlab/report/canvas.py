@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Kind = Literal["svg", "png"]
-DPI = 200
+Kind = Literal["svg", "pdf", "png"]
+DPI = 300
 
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of a drawing; those of curves in the order of the report's lines."""
+    """The colours of a drawing, those of curves in the order of the report's lines, and the size of its text in points."""
 
     ink: str
     grid: str
     curves: tuple[str, ...]
+    points: float
 
     def curve(self, place: int) -> str:
         return self.curves[place % len(self.curves)]
@@ -30,8 +31,8 @@ class Palette:
 
 CURVES = 7
 # On paper; and placeholders that an element of a page replaces by the variables of its style, for light and dark.
-PRINT = Palette("#1a1d21", "#c9d0d8", ("#0072b2", "#d55e00", "#009e73", "#b3589a", "#8a6d00", "#3a8fc4", "#444b54"))
-PAGE = Palette("#0a0b0c", "#0a0b0d", tuple(f"#0a0c{number:02x}" for number in range(CURVES)))
+PRINT = Palette("#1a1d21", "#c9d0d8", ("#0072b2", "#d55e00", "#009e73", "#b3589a", "#8a6d00", "#3a8fc4", "#444b54"), 8)
+PAGE = Palette("#0a0b0c", "#0a0b0d", tuple(f"#0a0c{number:02x}" for number in range(CURVES)), 9)
 VARIABLES = {PAGE.ink: "var(--ink)", PAGE.grid: "var(--grid)"} | {c: f"var(--curve-{n})" for n, c in enumerate(PAGE.curves)}
 
 
@@ -50,11 +51,14 @@ def styled(palette: Palette) -> Iterator[None]:
 def written(figure: Figure, kind: Kind) -> bytes:
     """The drawing as a file; call it where it was drawn, in `styled`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     content = io.BytesIO()
     if kind == "svg":
         FigureCanvasSVG(figure).print_svg(content, metadata={"Date": None, "Creator": None})
+    elif kind == "pdf":
+        FigureCanvasPdf(figure).print_pdf(content, metadata={"CreationDate": None, "Creator": None, "Producer": None})
     else:
         figure.set_facecolor("white")
         figure.set_dpi(DPI)
@@ -67,14 +71,17 @@ def _style(palette: Palette) -> Any:
         "text.parse_math": False,  # a $ in a label is a $
         "svg.hashsalt": "nftlab",  # ids from content instead of chance
         "svg.fonttype": "none",  # text stays text
-        "savefig.dpi": DPI,  # of what is drawn as pixels inside an SVG
+        "pdf.fonttype": 42,  # publishers refuse Type 3 fonts
+        "savefig.dpi": DPI,  # of what is drawn as pixels inside an SVG or PDF
         "figure.facecolor": "none",
         "axes.facecolor": "none",
         "font.family": "sans-serif",
-        "font.size": 9,
+        "font.size": palette.points,
         "text.color": palette.ink,
         "axes.labelcolor": palette.ink,
-        "axes.titlesize": 10,
+        "axes.titlesize": palette.points,
+        "legend.fontsize": palette.points - 1,
+        "lines.markersize": palette.points / 2,
         "axes.edgecolor": palette.grid,
         "xtick.color": palette.grid,
         "ytick.color": palette.grid,

@@ -40,7 +40,7 @@ class Cell:
     `jobs` are the keys it comes from, `seconds` their mean training time, `chosen` their trial among `candidates` (a choice seed by
     seed may join several). `states` counts all jobs of the cell; `partial`: fewer seeds than asked for; `waiting`: trials still run,
     so the choice may change. `difference` is ours − published. `better`, `published_better`: the mean is below the baseline's (ours:
-    both complete).
+    both complete). `by_seed`: each seed has a choice of its own.
     """
 
     row: str
@@ -57,6 +57,7 @@ class Cell:
     paired: Paired | None = None
     better: bool = False
     published_better: bool = False
+    by_seed: bool = False
 
     @property
     def n(self) -> int:
@@ -72,8 +73,8 @@ class Cell:
 
     @property
     def searched(self) -> int:
-        """The trials that the choice was made among: those with every seed asked for, while there is none those with any."""
-        complete = sum(candidate.n >= self.asked for candidate in self.candidates)
+        """The trials that the choice was made among: those with every seed asked for; while there is none, and seed by seed, with any."""
+        complete = 0 if self.by_seed else sum(candidate.n >= self.asked for candidate in self.candidates)
         return complete or sum(candidate.n > 0 for candidate in self.candidates)
 
     @property
@@ -113,13 +114,15 @@ def _cell(row: str, column: str, jobs: Sequence[JobRow], spec: ReportSpec) -> Ce
     for job in sorted(jobs, key=lambda job: job.job_id):
         by_trial.setdefault(job.trial_key, []).append(job)
     candidates = tuple(_candidate(found, spec.metric) for found in by_trial.values())
-    chosen = choose(candidates, spec.seeds) if spec.choose == "val_error" else choose_by_seed(candidates)
+    by_seed = spec.choose == "val_error_per_seed"
+    chosen = choose_by_seed(candidates) if by_seed else choose(candidates, spec.seeds)
     states = Counter("diverged" if job.diverged else job.state for candidate in candidates for job in candidate.jobs)
     published = spec.published.get((row, column))
     mean, std = spread([getattr(job, spec.metric) for job in chosen.finished]) if chosen else (None, None)
     seconds = fmean(job.seconds for job in chosen.finished) if chosen else None
     difference = mean - published.mean if mean is not None and published else None
-    return Cell(row, column, spec.seeds, mean, std, seconds, chosen, candidates, dict(sorted(states.items())), published, difference)
+    told = dict(sorted(states.items()))
+    return Cell(row, column, spec.seeds, mean, std, seconds, chosen, candidates, told, published, difference, by_seed=by_seed)
 
 
 def _candidate(jobs: Sequence[JobRow], metric: Metric) -> Candidate:
@@ -156,7 +159,8 @@ def _compared(cell: Cell, by_place: Mapping[tuple[str, str], Cell], spec: Report
 
 
 def _below(mean: float | None, base: float | None) -> bool:
-    return mean is not None and base is not None and mean < base
+    """Whether it is below as printed: two equal numbers, one of them bold, would tell of a difference that nobody sees."""
+    return mean is not None and base is not None and round(mean, 2) < round(base, 2)
 
 
 def _paired(cell: Cell, base: Cell, label: str, metric: Metric) -> Paired | None:

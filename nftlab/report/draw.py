@@ -16,6 +16,8 @@ NOTHING = "no finished run"
 _SPLITS = {"val": "validation", "train": "training"}
 _STYLES = ("solid", "dashed")
 _PLAIN = 1e-3  # below it a place on an axis is written as 5e-4
+_SWITCH = "data as they are from here"
+_HANDLE, _ROW = 6, 50  # characters: of what stands before a label of a legend, and of a row of it
 
 
 def draw(axes: Axes, panel: Panel | AxisPanel, palette: Palette) -> None:
@@ -25,8 +27,7 @@ def draw(axes: Axes, panel: Panel | AxisPanel, palette: Palette) -> None:
     else:
         _points(axes, panel, palette)
     axes.grid(axis="y")
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, loc="best")
+    _legend(axes, palette)
 
 
 def about(values: tuple[str, ...]) -> str:
@@ -39,6 +40,19 @@ def about(values: tuple[str, ...]) -> str:
     return f"{' and '.join(splits)} {values[0].partition('/')[2]}" + (", %" if values[0].endswith("/error") else "")
 
 
+def _legend(axes: Axes, palette: Palette) -> None:
+    """Below the axis, where it hides neither curves nor bars; the layout makes room for it."""
+    from matplotlib.transforms import ScaledTranslation
+
+    labels = axes.get_legend_handles_labels()[1]
+    if not labels:
+        return
+    columns = len(labels) if sum(len(label) + _HANDLE for label in labels) <= _ROW else 2
+    down = (12 + 2.4 * palette.points) / 72  # inches: the axis and its label
+    below = axes.transAxes + ScaledTranslation(0, -down, axes.figure.dpi_scale_trans)
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, ncols=columns, borderaxespad=0)
+
+
 def _curves(axes: Axes, panel: Panel, palette: Palette) -> None:
     from matplotlib.ticker import MaxNLocator
 
@@ -48,9 +62,11 @@ def _curves(axes: Axes, panel: Panel, palette: Palette) -> None:
             name = f"{curve.name} ({curve.mark})" if curve.mark else curve.name
             _line(axes, curve.series[number], colour, dashed=number > 0, label=None if number else name)
         if curve.switch is not None:
-            axes.axvline(curve.switch, color=colour, linewidth=1, linestyle=":", label=f"{curve.name}: data as they are from here")
+            axes.axvline(curve.switch, color=colour, linewidth=1, linestyle=":")
+    if any(curve.switch is not None for curve in panel.curves):
+        axes.plot([], [], color=palette.ink, linewidth=1, linestyle=":", label=_SWITCH)
     axes.set_xlabel("epoch")
-    axes.set_ylabel(about(panel.values))
+    axes.set_ylabel(about(panel.values).replace(" and ", " and\n"))  # on one line it is longer than the axis
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _holes(axes, panel.missing, everything=not panel.curves)
@@ -69,7 +85,7 @@ def _holes(axes: Axes, names: tuple[str, ...], *, everything: bool) -> None:
     if everything:
         axes.text(0.5, 0.5, NOTHING, transform=axes.transAxes, ha="center", va="center")
     elif names:
-        axes.text(0.01, 0.01, f"{NOTHING}: {', '.join(names)}", transform=axes.transAxes, ha="left", va="bottom", fontsize=8)
+        axes.plot([], [], linestyle="none", label=f"{NOTHING}: {', '.join(names)}")  # in the legend it hides no curve
 
 
 def _points(axes: Axes, panel: AxisPanel, palette: Palette) -> None:
@@ -78,7 +94,7 @@ def _points(axes: Axes, panel: AxisPanel, palette: Palette) -> None:
     if panel.logarithmic:
         axes.set_xscale("log")
     places = sorted({point.x for track in panel.tracks for point in track.points})
-    axes.set_xticks(places, [f"{x:g}" if x == 0 or abs(x) >= _PLAIN else f"{x:.0e}".replace("e-0", "e-") for x in places])
+    axes.set_xticks(places, [_place(x) for x in places])
     axes.minorticks_off()
     axes.set_xlabel(panel.field)
     axes.set_ylabel(f"{panel.metric}, %")
@@ -87,6 +103,14 @@ def _points(axes: Axes, panel: AxisPanel, palette: Palette) -> None:
         if mark in marks:
             axes.plot([], [], color=palette.ink, linestyle="none", marker=marker, fillstyle="none", label=mark)
     _holes(axes, (), everything=all(point.mean is None for track in panel.tracks for point in track.points))
+
+
+def _place(x: float) -> str:
+    """`500`, `0.25`, `1.5e-4`: every digit that tells it from its neighbours."""
+    if x == 0 or abs(x) >= _PLAIN:
+        return f"{x:g}"
+    digits, _, exponent = f"{x:e}".partition("e")
+    return f"{float(digits):g}e{int(exponent)}"
 
 
 def _track(axes: Axes, track: Track, colour: str) -> None:

@@ -13,7 +13,8 @@ from nftlab.report.draw import described, draw
 from nftlab.report.model import Axis, Curves
 from nftlab.report.points import AxisPanel, axis_panels
 
-_SIZE = (4.6, 3.0)  # inches of a panel
+_SIZE = (4.6, 3.0)  # inches of a panel in a page
+_PRINTED = (3.3, 2.4)  # and on paper: as wide as a column, so that nobody need shrink its text
 _ABREAST = 2  # panels up to which one row is enough; four make two rows
 
 
@@ -46,11 +47,11 @@ def sheet(found: Sequence[Panel | AxisPanel], kind: Kind) -> bytes:
     columns = min(len(found), _ABREAST)
     rows = -(-len(found) // columns)
     with styled(PRINT):
-        figure = Figure(figsize=(_SIZE[0] * columns, _SIZE[1] * rows), layout="constrained")
+        figure = Figure(figsize=(_PRINTED[0] * columns, _PRINTED[1] * rows), layout="constrained")
         for number, panel in enumerate(found, start=1):
             axes = figure.add_subplot(rows, columns, number)
-            axes.set_title(panel.title)
             draw(axes, panel, PRINT)
+            axes.set_title("" if panel.title == axes.get_xlabel() else panel.title)
         return written(figure, kind)
 
 

@@ -13,11 +13,11 @@ from nftlab.report.model import Axis, Curves
 from nftlab.report.render import figure, render
 
 SUFFIXES = {"md": ".md", "csv": ".csv", "latex": ".tex", "html": ".html"}
-FIGURES: tuple[Kind, ...] = ("svg", "png")
+FIGURES: tuple[Kind, ...] = ("svg", "pdf", "png")  # for the screen, for LaTeX, for slides
 
 
 def write(report: Report, out_dir: str | Path = "reports/out") -> dict[str, Path]:
-    """Writes `<out_dir>/<report's name>` as .md, .csv, .tex and .html, a figure also as .svg and .png; returns the paths by format.
+    """Writes `<out_dir>/<report's name>` as .md, .csv, .tex and .html, a figure also as .svg, .pdf and .png; returns the paths by format.
 
     Folders are made. Raises DiskError when something cannot be written; a file is there whole or not at all.
     """

@@ -27,6 +27,7 @@ _ESCAPED = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     **{char: f"\\{char}" for char in "&%$#_{}"},
+    **{"[": "{[}", "*": "{*}"},  # at the beginning of a row they would be taken for arguments of the line break before
     **{"±": r"$\pm$", "−": "$-$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\le$", "≥": r"$\ge$"},
     **{"–": "--", "—": "---", "…": r"\ldots{}", "“": "``", "”": "''", "‘": "`", "’": "'", "\u00a0": "~"},
     **{letter: f"$\\{name}$" for letter, name in _GREEK.items()},

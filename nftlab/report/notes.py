@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from nftlab.report.build import Report
@@ -31,8 +32,8 @@ def _numbers(report: Report) -> Iterator[str]:
     spec = report.spec
     what = METRICS[spec.metric]
     of = f"over {spec.seeds} seeds" if spec.seeds > 1 else "of one seed"
-    trials = sum(len(cell.candidates) for cell in report.cells)
-    searched = f", chosen among {trials} trials in all" if trials > len(report.cells) else ""
+    trials = {candidate.trial_key for cell in report.cells for candidate in cell.candidates}  # cells may share some
+    searched = f", chosen among {len(trials)} trials in all" if any(len(cell.candidates) > 1 for cell in report.cells) else ""
     yield (f"{what.capitalize()} in percent, mean ± sample standard deviation (ddof = 1) {of}, {_CHOSEN[spec.choose]}{searched}.")
     if any(cell.mean is None or cell.partial for cell in report.cells):
         yield f"Filled: {filled(report)}."
@@ -42,7 +43,8 @@ def _marks(report: Report) -> Iterator[str]:
     cells, asked = report.cells, report.spec.seeds
     holes = [cell for cell in cells if cell.mean is None]
     if holes:
-        total = {state: sum(cell.states.get(state, 0) for cell in holes) for cell in holes for state in cell.states}
+        jobs = {job.job_key: job for cell in holes for candidate in cell.candidates for job in candidate.jobs}  # cells may share some
+        total = Counter("diverged" if job.diverged else job.state for job in jobs.values())
         yield "–: no finished run" + (f"; of their jobs {states(total)}." if states(total) else ".")
     if any(cell.partial for cell in cells):
         yield f"(k/{asked}): only k of the {asked} seeds asked for have finished."

@@ -131,6 +131,7 @@ def test_each_cell_is_shown_by_its_lowest_seed_and_a_hole_stays_visible() -> Non
     for told in ("CT", "NFT", "FT: no finished run", "epoch 1, simplified", "epoch 6"):
         assert told in drawn
     assert files["png"].startswith(b"\x89PNG")
+    assert files["pdf"].startswith(b"%PDF")
 
 
 def test_a_report_without_a_picture_is_refused() -> None:

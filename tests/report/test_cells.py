@@ -149,6 +149,13 @@ def test_better_needs_both_cells_complete() -> None:
     assert not cell(jobs, "FC-A CT").better
 
 
+def test_better_is_what_can_be_seen_in_print() -> None:
+    jobs = Jobs()
+    jobs.trial({"algorithm": "ct"}, val=[1.0] * 3, test=[10.002] * 3)
+    jobs.trial({"algorithm": "nft"}, val=[1.0] * 3, test=[9.998] * 3)
+    assert not cell(jobs).better
+
+
 def test_the_baseline_may_be_a_column() -> None:
     text = "title: T\nrows: {network: [fc-a]}\ncolumns: {algorithm: [ct, nft]}\nseeds: 1\nbaseline: {algorithm: ct}\n"
     jobs = Jobs()

@@ -56,6 +56,15 @@ def test_a_seed_that_diverged_everywhere_is_told() -> None:
     assert (found.n, found.diverged) == (3, 1)
 
 
+def test_a_trial_with_some_of_the_seeds_is_among_those_searched() -> None:
+    jobs = two_trials()
+    jobs.add({"algorithm": "nft", "eta_max": 100}, 0, val_error=1.0)
+    assert cell(jobs).jobs[0] == jobs[-1].job_key
+    assert (cell(jobs).searched, len(cell(jobs).candidates)) == (3, 3)
+    by_mean = next(found for found in cells(jobs, spec_of()) if found.row == "FC-A NFT")
+    assert by_mean.searched == 2
+
+
 def test_nothing_finished_is_a_hole() -> None:
     jobs = Jobs()
     jobs.add({"algorithm": "nft"}, 0, state="running")

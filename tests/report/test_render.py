@@ -182,6 +182,7 @@ def _well_formed(text: str) -> None:
 
 def test_latex_escapes() -> None:
     assert escape("50% of $a_1 & #2 {x} ~^\\") == r"50\% of \$a\_1 \& \#2 \{x\} \textasciitilde{}\textasciicircum{}\textbackslash{}"
+    assert escape("[2] *") == "{[}2] {*}"  # "\\\\" before a row would take them for its arguments
     assert escape("η − é … 好") == r"$\eta$ $-$ é \ldots{} \texttt{U+597D}"
 
 
