@@ -25,7 +25,7 @@ demo: $(VENV)/.runtime  ## launch a small sweep on real digits, work it off, pri
 	$(BIN)/nftlab demo
 
 test: $(VENV)/.dev  ## the default test suite (CPU, no network, under three minutes on two cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not ci and not gpu and not slurm and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not ci and not gpu and not slurm and not browser"
 
 test-all: $(VENV)/.dev  ## also the longer tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not gpu and not slurm"

@@ -52,6 +52,7 @@ COLUMNS = (
 )
 MARKS = {("ct", "fc-a"): 0.49, ("ct", "cnn-a"): 10.0, ("nft", "fc-a"): 78.7}  # seconds; NFT: simplified
 SECONDS = 0.4  # of steps timed per rival and round, one step at least
+TIMED = 4096  # examples that the plain loop has for it
 
 
 def task(network: str, device: str) -> Task:
@@ -74,8 +75,9 @@ def hypers(method: str, network: str, precision: str) -> Hypers:
 def published(data: Task, method: str, network: str, device: str) -> tuple[float, float]:
     """Seconds of an epoch of the plain loop on average over a job, evaluated; and of its (NFT: simplified) epoch without that."""
     plain.BATCH = 128 if network == "resnet18" else 32
-    train, valid = (plain.Examples(split.x[:n].cpu() / 255, split.y[:n].cpu()) for split, n in ((data.train, 4096), (data.valid, 512)))
+    train, valid = (plain.Examples(split.x[:n].cpu() / 255, split.y[:n].cpu()) for split, n in ((data.train, TIMED), (data.valid, 512)))
     run = plain.Trainer(network, data.shape, device)
+    run.evaluate(valid)  # to warm up
     steps = -(-len(data.train) // plain.BATCH)
     classic = _timed(lambda n: run.learn(train, 0.0, n), device)
     seconds = bare = classic * steps
@@ -88,10 +90,11 @@ def published(data: Task, method: str, network: str, device: str) -> tuple[float
 
 
 def _timed(steps: Callable[[int], Any], device: str) -> float:
-    """Seconds per step: two to warm up, then as many as fit."""
+    """Seconds per step: two to warm up, two to see how long they take, then as many as fit."""
+    steps(2)
     begun = time.perf_counter()
     steps(2)
-    n = max(1, min(100, int(SECONDS / ((time.perf_counter() - begun) / 2))))
+    n = max(1, min(100, TIMED // plain.BATCH, int(SECONDS / ((time.perf_counter() - begun) / 2))))
     if device.startswith("cuda"):
         torch.cuda.synchronize()
     start = time.perf_counter()

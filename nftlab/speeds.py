@@ -13,7 +13,7 @@ class Speed:
     """How fast `lanes` trials train together in one `way` ("mapped", "apart", … see nftlab/train/pack.py).
 
     `seconds`: mean share of one lane in an epoch's time; `low` and `high`: the smallest and the largest share seen. `epochs`:
-    lane-epochs seen in training, 0: a short measurement before it. `memory`: bytes at the device's peak, 0: unknown.
+    lane-epochs seen in training, 0: a short measurement before it. `memory`: bytes that torch holds on the device, 0: unknown.
     """
 
     lanes: int

@@ -6,6 +6,7 @@ the step runs as it is (`refused` says why), with the same numbers.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Callable, Iterator
 
@@ -37,6 +38,13 @@ class Recorder:
 
     def _record(self, step: Callable[[], None]) -> torch.cuda.CUDAGraph | None:
         """The step, recorded and not run; None when it cannot be."""
+        with contextlib.suppress(torch.OutOfMemoryError):
+            return self._recorded(step)
+        torch.cuda.empty_cache()  # which torch does when memory is short, but not while it records
+        return self._recorded(step)
+
+    def _recorded(self, step: Callable[[], None]) -> torch.cuda.CUDAGraph | None:
+        """The same in one try; raises torch.OutOfMemoryError."""
         graph, collects = torch.cuda.CUDAGraph(), gc.isenabled()
         gc.disable()  # a tensor of another stream must not be freed in between
         try:

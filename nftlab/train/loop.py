@@ -100,14 +100,16 @@ def interleave(runs: Sequence[Group], heart: Heart) -> None:
     going = {run: run.train(heart.tick) for run in runs}
     for run in runs:
         run.begin()
-    while going:
-        for run, steps in list(going.items()):
-            with run.stream():
-                if next(steps, _OVER) is _OVER:
-                    del going[run]
-            heart.tick()
-    for run in runs:
-        run.end()
+    try:
+        while going:
+            for run, steps in list(going.items()):
+                with run.stream():
+                    if next(steps, _OVER) is _OVER:
+                        del going[run]
+                heart.tick()
+    finally:  # also after an error: what the steps still write to is about to be freed, for others to use
+        for run in runs:
+            run.end()
 
 
 def _repeat(step: Callable[[], None], count: int) -> Iterator[None]:

@@ -18,6 +18,7 @@ from nftlab.hypers import Hypers
 from nftlab.methods.base import Pass, Plan
 from nftlab.speeds import CLOSE, Speed
 from nftlab.train.arithmetic import arithmetic
+from nftlab.train.feed import EVAL_BATCH_CUDA
 from nftlab.train.graph import Recorder
 from nftlab.train.lane import Lane, Member, fresh
 from nftlab.train.loop import Group, Heart
@@ -29,7 +30,7 @@ SMALL = 0.005  # seconds of a step below which one thread may do better than man
 TESTED = 0.2  # epochs in which validation improves, so that the test set is evaluated too; a guess
 _FULL = 0.8  # of the device's memory
 _FIRST, _SHORT, _REPEATS = 2, 0.05, 32  # steps not timed (the first, and recording); seconds and steps timed, whichever ends first
-_EVALUATED = 512  # examples
+_EVALUATED = 512  # examples, at least
 
 
 def measure(
@@ -57,6 +58,7 @@ def measure(
                 if device.type == "cpu" and found[-1].seconds * lanes < SMALL * len(program.edges):
                     found.append(_speed(program, lanes, found[-1].way + SINGLE, heart))
             except torch.OutOfMemoryError:
+                _settle(program)  # before what steps under way write to is freed
                 if not found:
                     raise
                 break
@@ -78,14 +80,15 @@ def _tried(device: torch.device, lanes: int) -> list[str]:
 def _speed(program: Program, lanes: int, way: str, heart: Heart) -> Speed:
     device = program.task.train.y.device
     if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+        torch.cuda.empty_cache()  # what earlier trials left
     each = [fresh(program, Member(f"measure-{k}", k, program.hypers)) for k in range(lanes)]
     groups = [[lane] for lane in each] if way.startswith(APART) else [each]
     recorders = [Recorder(device) if way.endswith(GRAPH) else None for _ in groups]
     with threads(way):
         seconds = sum(count * _step(program, groups, recorders, kind, heart) for kind, count in kinds(program))
         seconds += _evaluation(program, groups, heart)
-    memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+    # not what is allocated at the peak: every recording has memory of its own, which torch counts as free between two steps
+    memory = torch.cuda.memory_reserved(device) if device.type == "cuda" else 0
     share = seconds / lanes
     return Speed(lanes, way, share, share, share, 0, memory)
 
@@ -111,27 +114,23 @@ def kinds(program: Program) -> list[tuple[Plan, float]]:
 
 
 def _step(program: Program, groups: list[list[Lane]], recorders: list[Recorder | None], plan: Plan, heart: Heart) -> float:
-    """Seconds of one step of all groups."""
-    runs = [Group(program, group, [plan] * len(group), recorder) for group, recorder in zip(groups, recorders, strict=True)]
-    steps = [run.train() for run in runs]
-
-    def go(rounds: int) -> None:
-        for _ in range(rounds):
-            for run, each in zip(runs, steps, strict=True):
-                with run.stream():
-                    next(each)
-            heart.tick()
-
-    for run in runs:
-        run.begin()
-    first = min(_FIRST, len(program.edges) - 1)
+    """Seconds of one step of all groups; on a GPU with its part in how an epoch begins, recording included."""
+    epoch = len(program.edges)
+    first = min(_FIRST, epoch - 1)
+    most = min(_REPEATS, epoch - first)
+    go = _epoch(program, groups, recorders, plan, heart)
     go(first)
-    most = min(_REPEATS, len(program.edges) - first)
     if _settle(program):  # a GPU is asked once: waiting for it costs more than a step
+        del go  # its lanes' numbers go, too
         start = time.perf_counter()
+        go = _epoch(program, groups, recorders, plan, heart)  # the one before chose kernels, which is done once
+        go(first)
+        _settle(program)
+        begun = time.perf_counter()
         go(most)
         _settle(program)
-        return (time.perf_counter() - start) / most
+        each = (time.perf_counter() - begun) / most
+        return (begun - start + each * (epoch - first)) / epoch
     times: list[float] = []
     while len(times) < most and sum(times) < _SHORT:
         start = time.perf_counter()
@@ -140,10 +139,29 @@ def _step(program: Program, groups: list[list[Lane]], recorders: list[Recorder |
     return statistics.median(times)  # others may use the processor too
 
 
+def _epoch(program: Program, groups: list[list[Lane]], recorders: list[Recorder | None], plan: Plan, heart: Heart) -> Callable[[int], None]:
+    """An epoch of all groups that begins: a function that takes the next so many steps of it."""
+    runs = [Group(program, group, [plan] * len(group), recorder) for group, recorder in zip(groups, recorders, strict=True)]
+    steps = [run.train() for run in runs]
+    for run in runs:
+        run.begin()
+
+    def go(rounds: int) -> None:
+        for _ in range(rounds):
+            for run, each in zip(runs, steps, strict=True):
+                with run.stream():
+                    next(each)
+            heart.tick()
+
+    return go
+
+
 def _evaluation(program: Program, groups: list[list[Lane]], heart: Heart) -> float:
     """Seconds of an epoch's evaluations."""
     task, curve = program.task, program.hypers.test_curve
-    some = Split(task.valid.x[:_EVALUATED], task.valid.y[:_EVALUATED])
+    # on a GPU as many at once as in training: a launch costs the same for few
+    count = max(_EVALUATED, EVAL_BATCH_CUDA // len(groups[0])) if task.test.y.is_cuda else _EVALUATED
+    some = Split(task.test.x[:count], task.test.y[:count])
     runs = [Group(program, group, []) for group in groups]
     for run, group in zip(runs, groups, strict=True):
         run.evaluate(list(range(len(group))), some, heart)

@@ -66,7 +66,7 @@ class Net:
     def initial(self, seed: int, purpose: str, dtype: torch.dtype, device: torch.device, moments: Sequence[str] = ()) -> NetState:
         """Fresh numbers, drawn in float32 whatever `dtype` is, moments being 0; torch's global generator is left as it was."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(seed, purpose))
+            torch.default_generator.manual_seed(seed_of(seed, purpose))  # torch.manual_seed would seed every GPU's too
             module = self._build()
         weights = torch.cat([p.detach().flatten() for p in module.parameters()]).to(device, dtype)
         buffers = {name: b.to(device, dtype) for name, b in module.named_buffers()}

@@ -13,7 +13,7 @@ from math import prod
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._C._functorch import is_batchedtensor
+from torch._C._functorch import get_unwrapped, is_batchedtensor, is_functorch_wrapped_tensor
 
 from nftlab.errors import ConfigError
 
@@ -45,7 +45,16 @@ class Norm2d(nn.BatchNorm2d):
 
 def _mixed(norm: Callable[[Tensor], Tensor], x: Tensor, own: torch.dtype) -> Tensor:
     """torch's BatchNorm takes an input of another precision than its own; mapped over lanes it does not."""
-    return norm(x.to(own)).to(x.dtype) if x.dtype != own and is_batchedtensor(x) else norm(x)
+    return norm(x.to(own)).to(x.dtype) if x.dtype != own and _mapped(x) else norm(x)
+
+
+def _mapped(x: Tensor) -> bool:
+    """Whether a tensor is mapped over lanes, also where a gradient is taken inside the map."""
+    while is_functorch_wrapped_tensor(x):
+        if is_batchedtensor(x):
+            return True
+        x = get_unwrapped(x)
+    return False
 
 
 class LinearBeforeNorm(nn.Linear):

@@ -78,15 +78,13 @@ class Lanes:
     def tidy(self) -> Epoch | None:
         """Between epochs: dropped lanes go, and so do those restored at their end, with their outcomes if there are any.
 
-        Of the latter the worker died before it could say that they were through.
+        Of the latter the worker died before it could say that they were through. Raises DiskError.
         """
         for key in [key for key, claim in self._claims.items() if claim.attempt_id in self._dropped]:
             self._leave(key)
         live = self._pack.live if self._pack else []
         ends = [key for key in self._claims if key not in live]
-        outcomes = tuple((self._claims[key].attempt_id, self._outcome(key)) for key in ends)
-        for key in ends:
-            self._leave(key)
+        outcomes = tuple((self._claims[key].attempt_id, self._finish(key)) for key in ends)
         return Epoch((), outcomes) if outcomes else None
 
     def due(self, results: Sequence[EpochResult]) -> set[str]:
@@ -149,7 +147,7 @@ def _restore(pack: Pack, claim: Claim) -> tuple[float, list[str]]:
         try:
             found = load(path, sha)
             pack.restore(claim.job_key, found)
-        except DataError as error:
+        except (DataError, ConfigError) as error:  # ConfigError: another version of nftlab wrote it, with other fields
             notes.append(f"job {claim.job_key}: {error}")
         else:
             return float(found.meta["seconds"]), notes

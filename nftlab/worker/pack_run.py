@@ -131,7 +131,10 @@ class PackRun:
             elif isinstance(report, Note):
                 self.session.display.say(report.line)
             elif isinstance(report, Failed):
-                self._over |= report.attempt is None
+                if report.attempt is None:
+                    self._over = True
+                    if report.kind == "crash":  # after an error of CUDA no call of that process succeeds: the next pack gets another
+                        self.trainer.kill()
                 self._judge(report)
             elif isinstance(report, Ended):
                 self._over = True

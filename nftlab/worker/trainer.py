@@ -80,6 +80,8 @@ class Trainer:
 
     def _start(self) -> None:
         self._device = resolve(self._setup.device)
+        if self._device.startswith("cuda"):
+            torch.cuda.set_device(self._device)  # else whatever names no device goes to the first one, beside its own worker
         threads = int(os.environ.get("OMP_NUM_THREADS") or cores())
         torch.set_num_threads(threads)
         self._say(Ready(self._device, device_name(self._device), threads, torch.__version__))
@@ -206,7 +208,13 @@ def device_name(device: str) -> str:
     return processor()
 
 
+# Memory that ran out where torch raises no OutOfMemoryError: in CUDA's libraries, in the driver, on the host.
+_NO_MEMORY = ("ALLOC_FAILED", "CUDA error: out of memory", "DefaultCPUAllocator")
+
+
 def kind_of(error: Exception) -> str:
     """What the supervisor should make of an error."""
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY):
+        return "memory"
     kinds = {DataError: "data", ConfigError: "config", DiskError: "disk", DeviceError: "device", torch.OutOfMemoryError: "memory"}
     return next((kind for cls, kind in kinds.items() if isinstance(error, cls)), "crash")

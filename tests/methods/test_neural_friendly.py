@@ -119,7 +119,13 @@ def test_later_passes_of_the_simplifier_find_the_classifier_in_eval_mode() -> No
     assert len({p.stream for p in each.passes}) == 4
 
 
-@pytest.mark.parametrize(("d", "eta_max", "weight"), [(784, 500, 1.276), (784, 1000, 2.551), (784, 2000, 5.102), (3072, 500, 0.326)])
+PENALTIES = [
+    *((784, 500, 1.276), (784, 1000, 2.551), (784, 2000, 5.102)),
+    *((3072, 500, 0.326), (3072, 1000, 0.651), (20002, 1000, 0.100), (768, 500, 1.302)),
+]
+
+
+@pytest.mark.parametrize(("d", "eta_max", "weight"), PENALTIES)
 def test_weight_of_the_penalty_that_the_code_adds_twice(d: int, eta_max: float, weight: float) -> None:
     h = hypers(epochs=200, ratio_simp=0.25, eta_max=eta_max)
     each = plan(h, 50, 313, features=d)

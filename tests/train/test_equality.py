@@ -18,8 +18,6 @@ EVERY_METHOD = pytest.mark.parametrize(
     METHOD_VARIANTS,
     ids=[tiny.label(name, variant) for name, variant in METHOD_VARIANTS],
 )
-LIKE_OTHERS = ("cnn-b", "resnet18")  # slow, and made of the same layers: in some tests only where CI runs them
-QUICK_FIRST = pytest.mark.parametrize("network", [pytest.param(n, marks=pytest.mark.ci) if n in LIKE_OTHERS else n for n in NETWORKS])
 pytestmark = pytest.mark.usefixtures("narrow")
 
 
@@ -27,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("network", NETWORKS)
 def test_alone_equals_stacked(algorithm: str, variant: dict[str, Any], network: str) -> None:
     data, lanes = tiny.task(n=17), tiny.members(8, algorithm, network=network, **variant)  # the last batch has nine examples
-    sizes = (3,) if network in LIKE_OTHERS else (3, 8)
+    sizes = (3,) if network in tiny.LIKE_OTHERS else (3, 8)
     packs = [tiny.trained(data, lanes[:k]) for k in sizes]
     for lane in lanes[1:3]:
         alone = tiny.trained(data, [lane]).checkpoint(lane.key)
@@ -50,7 +48,7 @@ def test_alone_equals_stacked_at_full_width(algorithm: str, variant: dict[str, A
 
 
 @EVERY_METHOD
-@QUICK_FIRST
+@tiny.QUICK_FIRST
 def test_one_step_gradients_agree_in_single_precision(algorithm: str, variant: dict[str, Any], network: str) -> None:
     """By network norm. A ReLU whose input is rounding away from 0 may switch, which moves a gradient: one of three may be further."""
     data, lanes = tiny.task(n=8), tiny.members(8, algorithm, network=network, precision="fp32", **variant)
@@ -69,7 +67,7 @@ def test_one_step_gradients_agree_in_single_precision(algorithm: str, variant: d
 
 
 @EVERY_METHOD
-@QUICK_FIRST
+@tiny.QUICK_FIRST
 @pytest.mark.parametrize("k", [1, 3])
 def test_resumed_from_disk_equals_uninterrupted_to_the_bit(
     algorithm: str, variant: dict[str, Any], network: str, k: int, tmp_path: Any

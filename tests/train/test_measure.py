@@ -90,3 +90,16 @@ def test_counts_are_measured_at_their_mean(algorithm: str, fields: dict[str, Any
     work = sum(sum(each.how) for each in planned) / 50
     assert sum(each.how[0] * count for each, count in kinds) == pytest.approx(work, rel=0.1)
     assert all(each.kept is None and len(each.how) == 30 for each, _ in kinds)
+
+
+@pytest.mark.parametrize("algorithm", ["ct", "nft"])
+def test_where_the_device_is_waited_for_an_epochs_beginning_counts(algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: begun twice, once to warm up; the steps that begin an epoch are added to those that go on."""
+    begun, whole = [], measure._epoch
+    monkeypatch.setattr(measure, "_settle", lambda program: True)
+    monkeypatch.setattr(measure, "_epoch", lambda *given: begun.append(given[3].passes[0].trains) or whole(*given))
+    h = tiny.hypers(algorithm, precision="fp32", **({"n_f": 2} if algorithm == "nft" else {}))
+    speeds = measure.measure(tiny.task(n=33), h, device="cpu", sizes=[1], work=0)
+    assert all(0 < speed.seconds < 60 for speed in speeds)
+    kinds = len(measure.kinds(build(tiny.task(n=33), h)))
+    assert len(begun) == 2 * kinds * len(speeds)

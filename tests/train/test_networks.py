@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from nftlab.errors import ConfigError
 from nftlab.train.arithmetic import PRECISIONS
 from nftlab.train.net import Net
 from nftlab.train.networks import NETWORKS
+from nftlab.train.rng import seed_of
 from nftlab.train.simplifiers import SIMPLIFIERS
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
@@ -103,3 +105,23 @@ def test_a_network_is_a_pure_function_of_its_arguments() -> None:
     assert all(torch.equal(state.buffers[name], buffer) for name, buffer in before.items())
     assert not any(torch.equal(changed[name], buffer) for name, buffer in before.items())
     assert torch.equal(net.flat(net.views(state.weights)), state.weights)
+
+
+@pytest.mark.parametrize("shape", [(6,), (2, 3, 4)])
+@pytest.mark.parametrize("conditioned", [False, True])
+def test_the_flat_simplifier_is_one_hidden_layer_of_relu_units(shape: tuple[int, ...], conditioned: bool) -> None:
+    net: Any = SIMPLIFIERS["fc"](shape, 10, SimpleNamespace(label_conditioning=conditioned))
+    x, y = torch.rand(5, *shape), torch.tensor([0, 9, 4, 4, 1])
+    seen = torch.cat([x.flatten(1), torch.eye(10)[y]], 1) if conditioned else x.flatten(1)
+    hidden = (seen @ net.hidden.weight.T + net.hidden.bias).clamp(min=0)
+    assert torch.allclose(net(x, y), (hidden @ net.out.weight.T + net.out.bias).view(5, *shape), atol=1e-6)
+
+
+def test_initial_weights_are_drawn_without_touching_the_generators_of_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = Net(lambda: NETWORKS["fc-a"]((6,), 3), PRECISIONS["fp32"])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(5, "weights"))
+        expected = NETWORKS["fc-a"]((6,), 3)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("a GPU's generator was seeded"))
+    state = net.initial(5, "weights", torch.float32, torch.device("cpu"))
+    assert torch.equal(state.weights, torch.cat([p.detach().flatten() for p in expected.parameters()]))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import cos, pi
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from nftlab.train import Member
+from nftlab.train.lane import Lane
 from nftlab.train.net import NetState
 from nftlab.train.optim import OPTIMISERS, Adam, Setting
 from nftlab.train.rates import rate
+from nftlab.train.steps import Steps
 from tests.train import tiny
 
 LR, DECAY = [1e-3, 1e-2, 1e-1], [0.0, 1e-2, 1.0]
@@ -102,3 +107,34 @@ def test_the_cosine_is_torchs() -> None:
         assert rate(h, epoch, 0) == pytest.approx(optimiser.param_groups[0]["lr"], rel=1e-12)
         optimiser.step()
         scheduler.step()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "fields", "altered"),
+    [
+        ("ct", {}, 0),
+        ("nft", {"mode": "code", "ratio_simp": 0.5}, 3),
+        ("nft", {"mode": "code", "ratio_simp": 0.4}, 3),  # 2.4 epochs
+        ("nft", {"mode": "paper", "ratio_simp": 0.5}, 3),
+        ("ft", {"ratio_simp": 0.5}, 3),
+        ("eef", {"ratio_simp": 0.5}, 3),
+    ],
+)
+def test_refinement_begins_where_a_method_shows_raw_data_again(
+    algorithm: str, fields: dict[str, Any], altered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: dict[str, list[float]] = {}
+    whole = Steps._setting
+
+    def noted(self: Steps, lane: Lane) -> Setting:
+        setting = whole(self, lane)
+        rates.setdefault(self._pass.trains, []).append(setting.lr)
+        return setting
+
+    monkeypatch.setattr(Steps, "_setting", noted)
+    h = {"optimizer": "sgd", "lr": 0.1, "lr_schedule": "refine", "epochs": 6, "precision": "fp32", **fields}
+    tiny.trained(tiny.task(n=24), [Member("a", 0, tiny.hypers(algorithm, **h, **({"n_f": 2} if algorithm == "nft" else {})))], epochs=6)
+    start = 0.01 if altered else 0.1
+    after = [start * (1 + cos(pi * e / (7 - altered))) / 2 for e in range(6 - altered)]
+    assert rates.pop("classifier") == pytest.approx([0.1] * altered + after)
+    assert all(set(found) == {1e-4} for found in rates.values())  # the simplifier's is constant

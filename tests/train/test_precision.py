@@ -10,14 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nftlab.train.arithmetic import PRECISIONS, arithmetic
-from nftlab.train.networks import NETWORKS
 from tests.train import tiny
 
 pytestmark = pytest.mark.usefixtures("narrow")
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
-@pytest.mark.parametrize("network", NETWORKS)
+@tiny.QUICK_FIRST
 def test_layers_multiply_in_bf16_and_the_rest_is_fp32(network: str, lanes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     layers, norms = set(), set()
 
@@ -45,7 +44,7 @@ def test_layers_multiply_in_bf16_and_the_rest_is_fp32(network: str, lanes: int, 
     assert {t.dtype for name, t in taken.items() if "steps" not in name} == {torch.float32}
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@tiny.QUICK_FIRST
 def test_gradients_in_bf16_are_those_of_fp32_to_its_rounding(network: str) -> None:
     def gradient(precision: str, k: int) -> Tensor:
         lanes = tiny.members(k, network=network, precision=precision, batch_size=40)
@@ -83,3 +82,16 @@ def test_half_precision_learns() -> None:
     data = tiny.task((1, 6, 6), n=96, classes=2)
     pack = tiny.trained(data, tiny.members(2, lr=1e-2, epochs=25, precision="bf16"), epochs=25)
     assert all((pack.summary(key).test_error or 0) <= 5.0 for key in ("lane-0", "lane-1"))
+
+
+@pytest.mark.parametrize("network", ["fc-b", "resnet18", "cnn-a"])
+def test_examples_move_in_bf16_too(network: str) -> None:
+    """A gradient taken inside the map: BatchNorm's input is wrapped twice."""
+
+    def gradient(precision: str, k: int) -> Tensor:
+        fields = {"iterations_simp": 2, "step_simp": 10.0, "ratio_simp": 0.9}
+        lanes = tiny.members(k, "ft", network=network, precision=precision, batch_size=40, **fields)
+        return tiny.trained(tiny.task(n=40), lanes, epochs=1).checkpoint("lane-0").tensors["classifier/adam/m"]
+
+    exact = gradient("fp32", 1)
+    assert all(0 < tiny.distance(gradient("bf16", k), exact) <= 0.5 for k in (1, 3))

@@ -11,7 +11,6 @@ import torch
 from nftlab.data.sparse import SparseRows
 from nftlab.data.task import Split, Task
 from nftlab.train import Pack
-from nftlab.train.networks import NETWORKS
 from tests.train import tiny
 
 pytestmark = pytest.mark.usefixtures("narrow")
@@ -34,7 +33,7 @@ def finite(pack: Pack) -> None:
 
 
 @pytest.mark.parametrize("shape", SIZES)
-@pytest.mark.parametrize("network", NETWORKS)
+@tiny.QUICK_FIRST
 def test_images(network: str, shape: tuple[int, ...]) -> None:
     data = tiny.task(shape, n=8)
     for algorithm, fields in METHODS:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
 from nftlab.data.task import Split, Task
 from nftlab.hypers import Hypers, build
 from nftlab.train import Checkpoint, Member, Pack
+from nftlab.train.networks import NETWORKS
 
 SGD: dict[str, Any] = {
     "optimizer": "sgd",
@@ -32,6 +34,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
 }
 LANES: dict[str, dict[str, Any]] = {"nft": {"eta_max": (1000.0, 10.0, 0.0), "ratio_simp": (0.75, 0.5, 0.9), "lr_simp": (1e-4, 1e-3, 5e-4)}}
+
+
+# Every network; those that are slow and made of the same layers as the others only where CI runs.
+LIKE_OTHERS = ("cnn-b", "resnet18")
+QUICK_FIRST = pytest.mark.parametrize("network", [pytest.param(n, marks=pytest.mark.ci) if n in LIKE_OTHERS else n for n in NETWORKS])
 
 
 def label(algorithm: str, variant: dict[str, Any]) -> str:

@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from nftlab.store import Claim, Queue, Worker
+from nftlab.train.checkpoint import load
 from tests.track.offline import runs
 from tests.worker.conftest import Lab, alive, trainer_of
+from tests.worker.shared import head_start
 
 EPOCHS = 25  # enough to be caught in the middle
 
@@ -115,3 +117,13 @@ def test_a_worker_that_overslept_its_lease_changes_nothing(lab: Lab) -> None:
     (row,) = lab.jobs()
     assert (row.state, row.attempts) == ("running", 2)
     assert other.beat(taken, progressed=True) == set()
+
+
+def test_a_job_that_was_through_when_its_worker_died_keeps_its_best_weights(lab: Lab) -> None:
+    lab.sweep(epochs=3)
+    head_start(lab, [3])  # every epoch is recorded, the finish is not
+    assert lab.work() == 0
+    (row,) = lab.jobs()
+    assert (row.state, row.epoch) == ("done", 3)
+    best = load(lab.runs / "checkpoints" / row.job_key / "best.safetensors")
+    assert (best.meta["epoch"], best.meta["val_error"]) == (row.best_epoch, row.val_error)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from sqlalchemy import text
@@ -12,10 +14,14 @@ from sqlalchemy import text
 from nftlab.data import load
 from nftlab.errors import ConfigError
 from nftlab.hypers import build
-from nftlab.train import Member, Pack
+from nftlab.train import Checkpoint, Member, Pack, checkpoint
 from nftlab.train.checkpoint import save
-from nftlab.worker import SickNodeError
+from nftlab.worker import SickNodeError, WorkerOptions
+from nftlab.worker.messages import Failed
+from nftlab.worker.pack_run import Berth, PackRun
+from nftlab.worker.pack_size import Choice
 from tests.worker.conftest import Lab, trainer_of
+from tests.worker.shared import check_curves, head_start
 from tests.worker.test_kills import recorded
 
 
@@ -138,3 +144,36 @@ def test_other_code_is_refused_when_strict(lab: Lab, capfd: pytest.CaptureFixtur
     assert (row.state, row.retries) == ("queued", 0)
     assert lab.work() == 0
     assert "launched from code 0123456" in capfd.readouterr().err
+
+
+def test_a_checkpoint_of_other_fields_starts_its_job_over(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    """As after an update of nftlab that gave the algorithm one more hyper-parameter: the job is not to blame."""
+    lab.sweep()
+    head_start(lab, [1])
+    (path,) = lab.runs.glob("checkpoints/*/*/epoch-000001.safetensors")
+    old = checkpoint.load(path)
+    _, sha = save(path.parent, Checkpoint(old.tensors, old.meta | {"digest": "of fewer fields"}))
+    change(lab, "UPDATE jobs SET checkpoint_sha = :sha", sha=sha)
+    assert lab.work() == 0
+    err = capfd.readouterr().err
+    assert "made with other hyper-parameters" in err
+    assert "starts from epoch 0 again" in err
+    assert [(row.state, row.retries, row.epoch) for row in lab.jobs()] == [("done", 0, 3)]
+    check_curves(lab)
+
+
+def test_the_process_of_a_pack_that_crashed_trains_no_other() -> None:
+    """After an error of CUDA every further call of that process would fail, and the jobs with it."""
+    session, claim = MagicMock(), MagicMock(attempt_id=7, job_key="job", alone=False)
+    session.options, session.signals.stop = WorkerOptions(), False
+    session.suspect.return_value = 1
+    session.sizes.places.return_value = 1
+    session.signals.socket, wake = socket.socketpair()
+    wake.send(b"!")
+    session.trainer.waitable, session.trainer.gone = [], False
+    session.trainer.hear.return_value = [Failed("crash", "CUDA error: an illegal memory access was encountered", "Traceback …")]
+    PackRun(session, Berth("kind", Choice(), {})).run([claim])
+    session.trainer.kill.assert_called_once()
+    session.queue.fail.assert_called_once_with(claim, "Traceback …", cause="crash")
+    wake.close()
+    session.signals.socket.close()

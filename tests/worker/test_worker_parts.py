@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
-from nftlab.errors import UsageError
+from nftlab.errors import ConfigError, UsageError
 from nftlab.worker import WorkerOptions
 from nftlab.worker.budget import seconds
 from nftlab.worker.circumstances import processor, where, without_secrets
 from nftlab.worker.messages import Ready
+from nftlab.worker.trainer import kind_of
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,13 @@ def test_the_processor_is_named() -> None:
 )
 def test_command_lines_are_recorded_without_secrets(word: str, shown: str) -> None:
     assert without_secrets(word) == shown
+
+
+def test_memory_that_ran_out_is_told_from_a_crash() -> None:
+    with pytest.raises(RuntimeError) as host:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    library = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+    for error in (torch.OutOfMemoryError("CUDA out of memory"), library, RuntimeError("CUDA error: out of memory"), host.value):
+        assert kind_of(error) == "memory"
+    assert kind_of(RuntimeError("CUDA error: an illegal memory access was encountered")) == "crash"
+    assert kind_of(ConfigError("no such network")) == "config"
