@@ -135,10 +135,11 @@ def _peak(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 
-def speed(rounds: int, methods: list[str], networks: list[str]) -> list[dict[str, Any]]:
+def speed(rounds: int, methods: list[str], networks: list[str], precisions: list[str]) -> list[dict[str, Any]]:
     """Jobs per hour of the worker and of the plain loop, by turns."""
+    wanted = [row for row in SPEED if row[0] in methods and row[1] in networks and row[2] in precisions]
     whole, rows = data.load("mnist-rot"), []
-    for method, network, precision, share, epochs, jobs in (row for row in SPEED if row[0] in methods and row[1] in networks):
+    for method, network, precision, share, epochs, jobs in wanted:
         task, batch = whole.part(share), 128 if network == "resnet18" else 32
         simplified = epochs // 4 if method == "nft" else 0
         fields = {"dataset": "mnist-rot", "data_share": share, "algorithm": method, "network": network, "precision": precision}
@@ -276,12 +277,13 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", help="speed, start, overhead, memory; all if none is named")
     parser.add_argument("--networks", default=",".join(plain.NETWORKS), help="of the speeds")
     parser.add_argument("--methods", default="ct,nft", help="of the speeds")
+    parser.add_argument("--precisions", default="fp32,bf16", help="of the speeds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print JSON instead of the tables")
     parser.add_argument("--out", type=Path, default=RESULTS / "worker.json", help="JSON file to write; the tables go beside it as .md")
     options = parser.parse_args()
     run: dict[str, Any] = {
-        "speed": partial(speed, options.rounds, options.methods.split(","), options.networks.split(",")),
+        "speed": partial(speed, options.rounds, options.methods.split(","), options.networks.split(","), options.precisions.split(",")),
         "overhead": partial(overhead, options.rounds),
     }
     run |= {"start": start, "memory": memory}
