@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nftlab.methods.base import Method, Nets, Numbers, Pass, Plan, cross_entropies
+from nftlab.methods.base import Method, Nets, Numbers, Pass, Plan, cross_entropies, winners
 from nftlab.methods.schedule import Schedule
 
 
@@ -52,7 +52,7 @@ class Friendly(Method):
     def _hard(logits: Tensor, y: Tensor, confidence: Tensor) -> Tensor:
         """Which examples (b,) the classifier gets wrong, or right without confidence."""
         confident = logits.softmax(-1).gather(-1, y.unsqueeze(-1)).squeeze(-1) > confidence
-        return (logits.argmax(-1).ne(y) | ~confident).to(logits.dtype)
+        return (winners(logits).ne(y) | ~confident).to(logits.dtype)
 
     @staticmethod
     def _schedule(h: Any, steps: int) -> Schedule:

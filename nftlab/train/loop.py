@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nftlab.data.task import Split
-from nftlab.methods.base import Plan
+from nftlab.methods.base import Plan, winners
 from nftlab.train.feed import channels_last, chunks, seen
 from nftlab.train.graph import Recorder
 from nftlab.train.lane import Lane
@@ -131,7 +131,7 @@ def evaluate(program: Program, weights: Tensor, buffers: Tensors, split: Split, 
         out = logits(params, buffers, x if stacked else channels_last(x))
         labels = split.y[rows].expand(out.shape[:-1])
         loss -= out.log_softmax(-1).gather(-1, labels.unsqueeze(-1)).sum((-2, -1))
-        wrong += out.argmax(-1).ne(labels).sum(-1)
+        wrong += winners(out).ne(labels).sum(-1)
         heart.tick()
     n = len(split)
     return [(total / n, 100 * count / n) for total, count in zip(_host(loss), _host(wrong), strict=True)]

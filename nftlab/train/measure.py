@@ -26,7 +26,8 @@ from nftlab.train.pack import APART, GRAPH, MAPPED, SINGLE, threads, ways
 from nftlab.train.program import Program, build
 
 SHARE, LEAST, MOST = 0.02, 0.5, 20.0  # time to spend: of the work that waits, in seconds at least and at most
-SMALL = 0.005  # seconds of a step below which one thread may do better than many
+SMALL = 0.02  # seconds of a step below which one thread may do as well as many
+SHARED = 1.2  # many threads must be so many times as fast as one: in training the supervisor and the tracker want the cores too
 TESTED = 0.2  # epochs in which validation improves, so that the test set is evaluated too; a guess
 _FULL = 0.8  # of the device's memory
 _FIRST, _SHORT, _REPEATS = 2, 0.05, 32  # steps not timed (the first, and recording); seconds and steps timed, whichever ends first
@@ -55,8 +56,11 @@ def measure(
             try:
                 for way in _tried(device, lanes):
                     found.append(_speed(program, lanes, way, heart))
-                if device.type == "cpu" and found[-1].seconds * lanes < SMALL * len(program.edges):
-                    found.append(_speed(program, lanes, found[-1].way + SINGLE, heart))
+                if device.type == "cpu" and torch.get_num_threads() > 1 and found[-1].seconds * lanes < SMALL * len(program.edges):
+                    single = _speed(program, lanes, found[-1].way + SINGLE, heart)
+                    if single.seconds < SHARED * found[-1].seconds:
+                        found.pop()
+                    found.append(single)
             except torch.OutOfMemoryError:
                 _settle(program)  # before what steps under way write to is freed
                 if not found:

@@ -14,7 +14,7 @@ from nftlab.data.task import Task
 from nftlab.errors import ConfigError
 from nftlab.hypers import Hypers
 from nftlab.methods import METHODS, Method
-from nftlab.methods.base import Numbers, bounds, cross_entropy
+from nftlab.methods.base import Numbers, bounds, cross_entropy, winners
 from nftlab.train.arithmetic import PRECISIONS, Precision
 from nftlab.train.net import BoundNet, Net, Tensors
 from nftlab.train.networks import NETWORKS
@@ -60,7 +60,7 @@ class Program:
                 masks = tuple(mask[: len(x)] for mask in masks)  # a method may show fewer examples
             logits = nets[CLASSIFIER](x, masks, train=True)
             loss = cross_entropy(logits, y)
-            wrong = logits.detach().argmax(-1).ne(y).to(loss.dtype).mean()
+            wrong = winners(logits.detach()).ne(y).to(loss.dtype).mean()
             return loss, _buffers(nets), {"train/loss": loss.detach(), "train/error": 100 * wrong}
 
         return step

@@ -97,11 +97,12 @@ class Sizes:
         return (cap,) if new else ()
 
     def _larger(self, kind: str, speeds: Sequence[Speed], cap: int) -> tuple[int, ...]:
-        """The largest size known and its doublings, where it is the best so far and they were not tried."""
+        """The largest size known, its doublings, and all jobs at once, where it is the best so far and they were not tried."""
         best, top = fastest(speeds, cap), max((speed.lanes for speed in speeds), default=1)
         if (best and best.lanes < top) or 2 * top > cap or self._tried.get(kind, 0) >= 2 * top:
             return ()
-        return tuple(top << i for i in range((cap // top).bit_length()))
+        sizes = [top << i for i in range((cap // top).bit_length())]
+        return (*sizes, *([cap] if cap > sizes[-1] else []))
 
     def _known(self, where: str, kind: str) -> list[Speed]:
         """What was measured: only that compares sizes and ways under equal conditions."""

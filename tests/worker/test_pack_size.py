@@ -62,7 +62,7 @@ def test_measured_once_then_remembered(lab: Lab) -> None:
     lab.sweep(epochs=7)
     machine = Machine(lab, best=8)
     assert machine.choose(waiting=100) == (8, "mapped")
-    assert machine.orders == [(1, 2, 4, 8, 16, 32, 64)]
+    assert machine.orders == [(1, 2, 4, 8, 16, 32, 64, 100)]
     assert machine.said[0].startswith("fc-a ct on digits: 8 at once, 8.0 × as many jobs per hour as one by one (measured in ")
     assert machine.choose(waiting=100) == (8, "mapped")
     other = Machine(lab, best=8)
@@ -80,12 +80,12 @@ def test_one_job_and_jobs_that_must_be_alone_are_not_measured(lab: Lab) -> None:
 
 def test_more_jobs_than_were_measured_for_are_measured_again(lab: Lab) -> None:
     lab.sweep()
-    machine = Machine(lab, best=64)
+    machine = Machine(lab, best=80)
     choice = machine.sizes.choose(machine.head, 5, HERE)
-    assert (choice.lanes, machine.orders) == (4, [(1, 2, 4)])
-    assert [choice.outgrown(waiting) for waiting in (7, 8)] == [False, True]
-    assert machine.choose(waiting=300) == (64, "mapped")
-    assert machine.orders[1:] == [(4, 8, 16, 32, 64, 128)]
+    assert (choice.lanes, machine.orders) == (5, [(1, 2, 4, 5)])
+    assert [choice.outgrown(waiting) for waiting in (9, 10)] == [False, True]
+    assert machine.choose(waiting=300) == (80, "mapped")
+    assert machine.orders[1:] == [(5, 10, 20, 40, 80, 128)]
     assert not machine.sizes.choose(machine.head, 300, HERE).outgrown(1000)
 
 
