@@ -1,4 +1,4 @@
-"""The tables: sweeps, jobs, attempts, transitions, epoch rows and speeds, the same on SQLite and Postgres.
+"""The tables: sweeps, jobs, attempts, transitions, epoch rows, speeds, proposals and snapshots, the same on SQLite and Postgres.
 
 Times are float seconds since the epoch (UTC) from the database's clock. JSON is kept as canonical text, so that what was
 hashed is what is read back. Names stay clear of Optuna's, which may share the database. `db/versions` builds these
@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA = "0002"  # the Alembic head this nftlab reads and writes
+SCHEMA = "0003"  # the Alembic head this nftlab reads and writes
 VERSION_TABLE = "nftlab_version"  # Optuna brings an `alembic_version` of its own
 
 STATES = ("queued", "running", "done", "failed", "pruned", "cancelled", "quarantined")
@@ -47,6 +47,9 @@ sweeps = Table(
     Column("path", Text, nullable=False),
     Column("code", Text, nullable=False),  # JSON: git_sha, dirty
     Column("launched_at", Double, nullable=False),
+    Column("state", Text, nullable=False, server_default="active"),  # active, paused or stopped
+    Column("proposer", Text),  # the worker that asks the sampler now, alone until then
+    Column("proposer_until", Double),
 )
 
 jobs = Table(
@@ -159,4 +162,24 @@ speeds = Table(
     Column("memory", BigInteger, nullable=False),
     Column("at", Double, nullable=False),
     sqlite_with_rowid=False,
+)
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("sweep", Text, ForeignKey("sweeps.name"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # the trial's number in the Optuna study
+    Column("trial_key", Text, nullable=False),
+    Column("told", Text),  # what the sampler was told: complete, pruned or failed; NULL: nothing yet
+    Column("at", Double, nullable=False),
+    UniqueConstraint("sweep", "trial_key", name="proposals_once"),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("sha", Text, primary_key=True),  # of the text: attempts name it in their circumstances
+    Column("kind", Text, nullable=False),  # diff: uncommitted changes; packages: what was installed
+    Column("text", Text, nullable=False),
+    Column("at", Double, nullable=False),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import sqlite3
@@ -75,7 +76,7 @@ def test_migrations_build_the_tables_the_code_declares(tmp_path: Path, sqlite: E
     metadata.create_all(declared)
     schema = "SELECT name, sql FROM sqlite_master WHERE tbl_name <> 'nftlab_version' AND sql IS NOT NULL ORDER BY name"
     migrated, wanted = (
-        {name: sorted(line.strip(", ") for line in text.split("\n")) for name, text in sql(e, schema)} for e in (sqlite, declared)
+        {name: sorted(filter(None, re.split(r"[,\n]\s*", text))) for name, text in sql(e, schema)} for e in (sqlite, declared)
     )
     assert migrated == wanted
 
@@ -176,7 +177,8 @@ def test_a_damaged_file(tmp_path: Path, empty_file: Path) -> None:
     launch(engine, make_sweep(trials=40), code=CODE)
     engine.dispose()
     content = bytearray(file.read_bytes())
-    content[4096 * 3 :] = b"\xff" * (len(content) - 4096 * 3)
+    page, jobs_root = 4096, 6
+    content[page * (jobs_root - 1) : page * jobs_root] = b"\xff" * page
     file.write_bytes(content)
     engine = open_db(str(file), create=False)
     assert engine is not None
