@@ -55,6 +55,7 @@ SPEED = [
     ("nft", "cnn-a", "fp32", 0.25, 8, 3),
     ("nft", "cnn-a", "bf16", 0.25, 8, 3),
     ("nft", "cnn-b", "fp32", 0.1, 4, 3),
+    ("nft", "resnet18", "fp32", 0.02, 4, 2),
 ]
 PARTS = "speed", "start", "overhead", "memory"
 SEEN = 60.0  # seconds in which a worker starts and trains every kind of step
