@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from nftlab import __version__
-from nftlab.cli import cluster, data, db, demo, doctor, job, paper, picture, report, status, sweep, worker
+from nftlab.cli import cluster, config, data, db, demo, doctor, job, paper, picture, report, status, sweep, worker
 from nftlab.cli.output import emit, masked, say
 from nftlab.errors import NftlabError, SpecError
 
@@ -112,6 +112,7 @@ app.command("picture")(picture.picture)
 app.add_typer(data.app, name="data")
 app.add_typer(db.app, name="db")
 app.add_typer(cluster.app, name="cluster")
+app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 

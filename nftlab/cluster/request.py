@@ -10,15 +10,15 @@ from nftlab.errors import UsageError
 
 NAME = "nftlab"  # of the Slurm jobs, by which status and stop find them
 WARNING = 90  # seconds before the time limit at which a worker is told: an epoch's grace, checkpoints, trackers, and to spare
-SHORTEST_WARNING = 30  # as much as Slurm leaves between SIGTERM and SIGKILL by default
 _OURS = {"array", "signal", "output", "error", "job-name", "time", "gpus-per-node", "cpus-per-task", "open-mode", "export"}
 
 # The batch shell outlives a SIGTERM, or Slurm would take its end for the task's.
 _LISTEN = "trap 'cancelled=yes' TERM"
-# 75 and nobody cancelled: the time limit, or a signal like it. Slurm keeps the array's element, its log and its place in the sweep.
+# 75 and nobody cancelled: the time limit, or a signal like it. The array's last task has the array's own number as SLURM_JOB_ID.
 _REQUEUE = [
     "code=$?",
-    '[ "$code" = 75 ] && [ -z "$cancelled" ] && scontrol requeue "$SLURM_JOB_ID"',
+    "task=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}",
+    '[ "$code" = 75 ] && [ -z "$cancelled" ] && scontrol requeue "${task:-$SLURM_JOB_ID}"',
     'exit "$code"',
 ]
 
@@ -69,7 +69,6 @@ class Request:
         asked: dict[str, Any] = {
             "job_name": self.name,
             "time": int(self.seconds // 60),
-            "signal_delay_s": int(min(WARNING, max(SHORTEST_WARNING, self.seconds // 4))),
             "array_parallelism": self.workers,
             "partition": self.partition,
             "gpus_per_node": self.gpus or None,
@@ -78,10 +77,18 @@ class Request:
             "stderr_to_stdout": True,
             "setup": [_LISTEN, *self.setup],
             "teardown": _REQUEUE if self.requeue else None,
-            # Slurm's own requeue, after a node died or a job of higher priority took it: a worker can be started as often as one likes.
-            "additional_parameters": {"requeue": True} | ({"mem": self.memory} if self.memory else {}) | dict(self.sbatch),
+            "additional_parameters": self._more(),
         }
         return {name: value for name, value in asked.items() if value is not None}
+
+    def _more(self) -> dict[str, Any]:
+        """Options of sbatch that submitit has no word for, or another: it would send SIGUSR2."""
+        more: dict[str, Any] = {"signal": f"USR1@{min(WARNING, self.seconds // 4):.0f}"}
+        # Slurm's own requeue, after a node died or a job of higher priority took it: a worker can be started as often as one likes.
+        more["requeue"] = True
+        if self.memory is not None:
+            more["mem"] = self.memory
+        return more | dict(self.sbatch)
 
 
 def _has(words: list[str], option: str) -> bool:
