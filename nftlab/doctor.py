@@ -22,7 +22,8 @@ from nftlab.errors import NftlabError
 PYTHON = (3, 11)
 TORCH = (2, 11)
 FREE_GB = 2.0  # below this a sweep's checkpoints may not fit
-_TORCH_SECONDS = 120  # a first import from a slow disk takes long
+_PATIENCE = 120  # seconds: a first import of torch from a slow disk takes long
+KILL_WAIT = 30  # seconds from SIGTERM to SIGKILL in which a worker finishes its epoch and hands its jobs back
 _ELSEWHERE = "choose another place with --db or NFTLAB_DB"
 _ASK_TORCH = """
 import json, torch
@@ -56,6 +57,7 @@ def examine(db: str | None = None, runs: Path | None = None) -> Iterator[Check]:
         "data": datasets,
         "wandb": wandb,
         "git": git,
+        "slurm": slurm,
     }
     for name, check in checks.items():
         try:
@@ -76,9 +78,9 @@ def python() -> Check:
 def torch() -> list[Check]:
     """torch's version, and the GPUs it sees."""
     try:
-        answer = subprocess.run([sys.executable, "-c", _ASK_TORCH], capture_output=True, text=True, timeout=_TORCH_SECONDS)
+        answer = subprocess.run([sys.executable, "-c", _ASK_TORCH], capture_output=True, text=True, timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
-        return [Check("torch", "fail", f"import takes more than {_TORCH_SECONDS} s", "install on a local disk")]
+        return [Check("torch", "fail", f"import takes more than {_PATIENCE} s", "install on a local disk")]
     if answer.returncode:
         why = (answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"])[-1]
         return [Check("torch", "fail", why, "pip install 'torch>=2.11'")]
@@ -161,6 +163,22 @@ def git() -> Check:
     if shutil.which("git") is None:
         return Check("git", "warn", "not installed: runs are recorded without a commit", "install git")
     return Check("git", "ok", subprocess.run(["git", "--version"], capture_output=True, text=True).stdout.strip())
+
+
+def slurm() -> Check:
+    """Whether workers can be placed on Slurm, and whether it leaves them time to hand their jobs back."""
+    if shutil.which("sbatch") is None:
+        return Check("slurm", "ok", "not here: start workers by hand")
+    answer = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, timeout=_PATIENCE)
+    if answer.returncode:
+        return Check("slurm", "warn", "its controller does not answer", "sinfo says more")
+    told = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in answer.stdout.splitlines())}
+    found = f"{told.get('SLURM_VERSION')}, KillWait {told.get('KillWait')}, PreemptMode {told.get('PreemptMode')}"
+    if int((told.get("KillWait") or "0").split()[0]) < KILL_WAIT:
+        return Check("slurm", "warn", found, f"ask for KillWait={KILL_WAIT} or more: preempted workers may be killed in an epoch")
+    if find_spec("submitit") is None:
+        return Check("slurm", "warn", found, "pip install 'nftlab[slurm]'")
+    return Check("slurm", "ok", found)
 
 
 def _existing(path: Path) -> Path:

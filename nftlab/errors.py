@@ -79,3 +79,9 @@ class DeviceError(NftlabError):
     """The device asked for does not exist on this machine."""
 
     exit_code = 69
+
+
+class ClusterError(NftlabError):
+    """Slurm is missing, does not answer, or refuses."""
+
+    exit_code = 69

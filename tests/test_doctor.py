@@ -108,3 +108,21 @@ def test_a_check_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> No
     found = {check.name: check for check in doctor.examine()}
     assert found["torch"] == doctor.Check("torch", "fail", "RuntimeError: no luck")
     assert list(found) == ["python", "torch", "database", "runs", "data", "wandb", "git"]
+
+
+@pytest.mark.parametrize(
+    ("sbatch", "scontrol", "status", "told"),
+    [
+        (False, "", "ok", "not here"),
+        (True, "exit 1", "warn", "does not answer"),
+        (True, "echo 'KillWait = 30 sec'; echo 'PreemptMode = REQUEUE'", "ok", "KillWait 30 sec, PreemptMode REQUEUE"),
+        (True, "echo 'KillWait = 5 sec'", "warn", "KillWait 5 sec"),
+    ],
+)
+def test_slurm(sbatch: bool, scontrol: str, status: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name, text in {"sbatch": "exit 0", "scontrol": scontrol}.items() if sbatch else ():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    check = doctor.slurm()
+    assert (check.status, told in check.found) == (status, True)

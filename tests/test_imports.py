@@ -31,10 +31,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": BELOW | {"spec", "resources"},
     "worker": BELOW | {"spec", "store", "train", "methods", "data", "track", "code"},
     "report": BELOW | {"spec", "store", "resources"},
+    "cluster": BELOW | {"spec", "store"},
     "pictures": BELOW | {"store", "train", "methods", "data", "report"},
     "papers": BELOW | {"spec", "store", "data", "report", "resources"},
     "doctor": BELOW | {"spec", "store", "data", "track", "resources"},
-    "cli": BELOW | {"resources", "code", "spec", "store", "worker", "report", "pictures", "papers", "data", "doctor", "track"},
+    "cli": BELOW | {"resources", "code", "spec", "store", "worker", "report", "cluster", "pictures", "papers", "data", "doctor", "track"},
     "__main__": {"cli"},
 }
 # part → modules of others that it must not import at all, not even inside a function
@@ -52,6 +53,7 @@ NEVER: dict[str, set[str]] = {
     "track": {"torch", *SQL},
     "store": {"torch", "wandb"},
     "report": {"torch", "wandb"},
+    "cluster": {"torch", "wandb"},
     "pictures": {"wandb", *SQL},
     "papers": {"torch", "wandb"},
     "cli": {"torch", *SQL},
@@ -62,6 +64,7 @@ BEYOND = {"platformdirs", "sklearn", "skimage", "PIL", "safetensors", "scipy", "
 LATE: dict[str, set[str]] = {
     "track": {"wandb"},
     "store": {"alembic", "pandas"},
+    "cluster": {"submitit"},
     "papers": {"nftlab.data", "ruamel.yaml"},
     "doctor": {"torch", "wandb", "nftlab.store", "nftlab.data"},
     "cli": {"rich", "pandas", "wandb"},

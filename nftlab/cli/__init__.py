@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from nftlab import __version__
-from nftlab.cli import data, db, demo, doctor, job, paper, picture, report, status, sweep, worker
+from nftlab.cli import cluster, config, data, db, demo, doctor, job, paper, picture, report, status, sweep, worker
 from nftlab.cli.output import emit, masked, say
 from nftlab.errors import NftlabError, SpecError
 
@@ -32,7 +32,20 @@ Exit codes:
 _PIPE_CLOSED = 128 + 13  # what a shell reports for a program that SIGPIPE ended
 
 
-ORDER = ("demo", "sweep", "worker", "status", "report", "paper", "picture", "job", "data", "db", "doctor")  # as a newcomer needs them
+ORDER = (
+    "demo",
+    "sweep",
+    "worker",
+    "status",
+    "report",
+    "paper",
+    "picture",
+    "job",
+    "cluster",
+    "data",
+    "db",
+    "doctor",
+)  # as a newcomer needs them
 
 
 class Commands(TyperGroup):
@@ -98,6 +111,8 @@ app.command("paper")(paper.paper)
 app.command("picture")(picture.picture)
 app.add_typer(data.app, name="data")
 app.add_typer(db.app, name="db")
+app.add_typer(cluster.app, name="cluster")
+app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 

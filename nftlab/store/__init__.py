@@ -7,6 +7,7 @@ from nftlab.store.forecast import Forecast, cost_left, cost_of
 from nftlab.store.queue import Queue
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker
 from nftlab.store.runs import JobRow, curve, jobs, status, story
+from nftlab.store.slurm import done_by_task
 from nftlab.store.speeds import known, remember
 from nftlab.store.sweeps import LaunchResult, complete, launch, launched, verify
 from nftlab.store.tables import SCHEMA, STATES
@@ -27,6 +28,7 @@ __all__ = [
     "cost_of",
     "curve",
     "default_url",
+    "done_by_task",
     "jobs",
     "known",
     "launch",

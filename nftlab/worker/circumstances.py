@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,10 @@ _SECRET = re.compile(r"(?i)((?:key|token|password|secret)=)\S+")
 
 
 def here(code: dict[str, Any], ready: Ready) -> dict[str, Any]:
-    """The circumstances of this process: `code` (commit, uncommitted changes), versions, device, threads, host and command line."""
+    """The circumstances of this process: `code` (commit, uncommitted changes), versions, device, threads, host, command line, and Slurm."""
     return {
         **code,
+        **_slurm(os.environ),
         "nftlab": nftlab.__version__,
         "python": platform.python_version(),
         "torch": ready.torch,
@@ -29,6 +32,13 @@ def here(code: dict[str, Any], ready: Ready) -> dict[str, Any]:
         "host": socket.gethostname(),
         "argv": [without_secrets(word) for word in sys.argv],
     }
+
+
+def _slurm(environment: Mapping[str, str]) -> dict[str, str]:
+    """The Slurm task this is, as `squeue` names it; nothing outside Slurm."""
+    array, index = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
+    task = f"{array}_{index}" if array and index else environment.get("SLURM_JOB_ID")
+    return {"slurm": task} if task else {}
 
 
 def processor() -> str:

@@ -1,0 +1,82 @@
+"""Placing an array of workers on Slurm."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from nftlab.cluster.node import work
+from nftlab.cluster.request import Request
+from nftlab.errors import ClusterError, ConfigError
+
+_LOCAL = {"", "localhost", "127.0.0.1", "::1"}
+
+
+@dataclass(frozen=True)
+class Array:
+    """What was placed: Slurm's job id, how many workers, and the folder of their logs."""
+
+    id: str
+    workers: int
+    logs: Path
+
+
+def launch(engine: Engine, request: Request, logs: Path) -> Array:
+    """Submits the workers; they find the job table of `engine` by NFTLAB_DB in their environment, since command lines are public.
+
+    Raises ConfigError for a SQLite file or without submitit, ClusterError where Slurm is missing or refuses.
+    """
+    if engine.dialect.name == "sqlite":
+        raise ConfigError(
+            f"{engine.url.database} is a SQLite file, which workers on other nodes cannot share",
+            "start a Postgres with `nftlab db serve`, or name one with --db or NFTLAB_DB",
+        )
+    if shutil.which("sbatch") is None:
+        raise ClusterError(
+            "no Slurm here: sbatch is not on the PATH", "log in to a node that submits jobs, or start `nftlab worker` by hand"
+        )
+    try:
+        from submitit import SlurmExecutor
+        from submitit.core.utils import FailedJobError
+    except ImportError:
+        raise ConfigError("Slurm needs submitit", "pip install 'nftlab[slurm]'") from None
+    logs = logs.absolute()
+    executor = SlurmExecutor(logs)
+    executor.update_parameters(**request.parameters())
+    with _environment(engine):
+        try:
+            placed = executor.map_array(work, [request.worker()] * request.workers)
+        except FailedJobError as refused:
+            raise ClusterError(f"Slurm refused: {_reason(str(refused))}", "see `sinfo`, and `nftlab cluster launch --help`") from None
+    return Array(placed[0].job_id.partition("_")[0], request.workers, logs)
+
+
+def local_only(engine: Engine) -> bool:
+    """Whether the database's address means another machine on every node."""
+    host = engine.url.host or str(engine.url.query.get("host", ""))
+    return host in _LOCAL or host.startswith("/")
+
+
+@contextmanager
+def _environment(engine: Engine) -> Iterator[None]:
+    before = os.environ.get("NFTLAB_DB")
+    os.environ["NFTLAB_DB"] = engine.url.render_as_string(hide_password=False)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["NFTLAB_DB"]
+        else:
+            os.environ["NFTLAB_DB"] = before
+
+
+def _reason(said: str) -> str:
+    """The last line of what sbatch said, without its prefix."""
+    lines = said.strip().splitlines() or ["no reason given"]
+    return lines[-1].removeprefix("sbatch: error: ")

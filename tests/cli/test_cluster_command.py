@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.helpers import Invoke, read
+from tests.cli.test_startup import loaded
+from tests.cluster.test_launch import bin as bin
+from tests.cluster.test_launch import program
+
+
+def test_a_sqlite_table_is_refused_with_what_helps(launched: Invoke) -> None:
+    said = launched("cluster", "launch")
+    assert said.exit_code == 78
+    assert "nftlab db serve" in said.stderr
+
+
+@pytest.mark.parametrize("words", [["--pack"], ["--no-such-option"], ["--max-jobs", "none"]])
+def test_options_of_the_worker_are_checked_before_anything_is_submitted(words: list[str], invoke: Invoke, folder: Path) -> None:
+    said = invoke("cluster", "launch", "--", *words)
+    assert said.exit_code == 2
+    assert words[0] in said.stderr
+    assert not (folder / "db").exists()
+
+
+@pytest.mark.parametrize(("words", "told"), [(["--sbatch", "account"], "is not NAME=VALUE"), (["--time", "soon"], "is not a time")])
+def test_what_cannot_be_asked(words: list[str], told: str, invoke: Invoke) -> None:
+    said = invoke("cluster", "launch", *words)
+    assert (said.exit_code, told in said.stderr) == (2, True)
+
+
+def test_status_without_a_table(invoke: Invoke, bin: Path, folder: Path) -> None:
+    program(bin, "squeue", "echo '12|0|PENDING||0:00|4:00:00|Resources'")
+    told = read(invoke("cluster", "status", "--json"))
+    assert told["states"] == {"pending": 1}
+    assert [(task["task"], task["node"], task["jobs_done"]) for task in told["tasks"]] == [("12_0", "", 0)]
+    assert set(told["jobs"].values()) == {0}
+    assert not (folder / "db").exists()
+    assert "12_0\tpending\t\t0:00\t4:00:00\t0\tResources" in invoke("cluster", "status").stdout
+
+
+def test_where_there_is_no_slurm(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(folder))
+    for command in ("status", "stop"):
+        said = invoke("cluster", command)
+        assert (said.exit_code, "no Slurm here" in said.stderr) == (69, True)
+
+
+def test_submitit_is_loaded_by_launch_alone() -> None:
+    for words in (["--help"], ["cluster", "--help"], ["cluster", "launch", "--help"]):
+        assert "submitit" not in loaded(*words)
