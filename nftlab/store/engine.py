@@ -22,6 +22,7 @@ from nftlab.store.tables import SCHEMA, VERSION_TABLE
 
 BUSY = 0.5  # seconds SQLite itself waits for a lock before we hear of it
 LOG_PAGES = 10_000  # 40 MB of log before it is copied into the file: each copy costs two fsyncs (half the claims per second at 1,000)
+IDLE = 30  # seconds that a transaction may stand still on Postgres: a process stopped within one would hold its rows for ever
 _MIGRATION_LOCK = 0x6E66746C  # "nftl": the advisory lock under which one process creates or upgrades the schema
 
 
@@ -99,6 +100,7 @@ def _engine(url: URL) -> Engine:
             engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
         except ImportError:
             raise ConfigError("Postgres needs psycopg", "pip install 'nftlab[postgres]'") from None
+        event.listen(engine, "connect", _limits)
     event.listen(engine, "handle_error", faults.on_error)
     return engine
 
@@ -110,6 +112,11 @@ def _pragmas(driver: sqlite3.Connection, _record: Any) -> None:
     driver.execute("PRAGMA synchronous = NORMAL")
     driver.execute("PRAGMA foreign_keys = ON")
     driver.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+
+
+def _limits(driver: Any, _record: Any) -> None:
+    driver.execute(f"SET idle_in_transaction_session_timeout = '{IDLE}s'")
+    driver.commit()
 
 
 def _begin(connection: Connection) -> None:

@@ -64,6 +64,6 @@ def _postgres(url: URL, error: BaseException | None) -> NftlabError | None:
         return DiskError(f"{where}: {line}", "free space on the server's disk, then start again")
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction | psycopg.errors.InsufficientPrivilege):
         return DatabaseError(f"cannot write {where}: {line}", f"GRANT ALL ON SCHEMA public TO {url.username or 'the user'} {_ELSEWHERE}")
-    if isinstance(error, psycopg.OperationalError):
+    if isinstance(error, psycopg.OperationalError | psycopg.errors.IdleInTransactionSessionTimeout):
         return DatabaseError(f"cannot reach {where}: {line}", f"start the server or create the database (createdb) {_ELSEWHERE}")
     return None

@@ -11,11 +11,13 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any, Literal
 
 from nftlab.process import prepare
 from nftlab.worker.messages import Order, Report
@@ -34,17 +36,31 @@ class Setup:
     parent: int
 
 
+Serve = Callable[[Connection, Setup], None]
+
+
+def serve_torch(pipe: Connection, setup: Setup) -> None:
+    """What a trainer process does: trains with torch as the supervisor orders, until the pipe's end (EOFError)."""
+    prepare(deterministic=setup.deterministic)
+    from nftlab.worker.trainer import Trainer
+
+    Trainer(pipe, setup).serve()
+
+
 class TrainerHandle:
     """One warm trainer process, in a process group of its own, that dies with us.
 
-    Spawned, not forked: CUDA and thread pools do not survive a fork.
+    `serve` (importable) is what it does. Spawned, not forked: CUDA and thread pools do not survive a fork; a `serve` without
+    either may be forked.
     """
 
-    def __init__(self, device: str, runs: Path, *, deterministic: bool) -> None:
-        context = multiprocessing.get_context("spawn")
+    def __init__(
+        self, device: str, runs: Path, *, deterministic: bool, serve: Serve = serve_torch, method: Literal["spawn", "fork"] = "spawn"
+    ) -> None:
+        context: Any = multiprocessing.get_context(method)
         self.pipe, theirs = context.Pipe()
         setup = Setup(device, runs, deterministic, os.getpid())
-        self._process = context.Process(target=_be_trainer, args=(theirs, setup), name="trainer", daemon=True)
+        self._process: BaseProcess = context.Process(target=_be_trainer, args=(theirs, setup, serve), name="trainer", daemon=True)
         start_deaf(self._process)
         theirs.close()  # else its death would not close the pipe
 
@@ -101,18 +117,15 @@ def start_deaf(process: BaseProcess) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _be_trainer(pipe: Connection, setup: Setup) -> None:
+def _be_trainer(pipe: Connection, setup: Setup, serve: Serve) -> None:
     """The child's life: serve until the supervisor is gone."""
     tie_to_parent(setup.parent)
     # The supervisor decides when to stop; the terminal and Slurm signal every process of the group or step.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    prepare(deterministic=setup.deterministic)
-    from nftlab.worker.trainer import Trainer
-
     with contextlib.suppress(EOFError, BrokenPipeError):
-        Trainer(pipe, setup).serve()
+        serve(pipe, setup)
 
 
 def tie_to_parent(parent: int) -> None:

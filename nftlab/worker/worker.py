@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import uuid
+from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -29,8 +30,10 @@ from nftlab.worker.progress import Display
 POLL = 1.0  # seconds between looks at an empty queue, give or take a quarter
 TRACKING, TRACKING_HURRIED = 60.0, 10.0  # seconds that trackers get at the end, and after a stop
 
+NewTrainer = Callable[..., TrainerHandle]  # of (device, runs, deterministic=…)
 
-def run_worker(options: WorkerOptions) -> int:
+
+def run_worker(options: WorkerOptions, trainer: NewTrainer = TrainerHandle) -> int:
     """Works until drained or stopped; returns the exit code.
 
     0 drained and nothing failed, 1 drained with failed jobs in the sweeps it worked on, 75 after SIGTERM, SIGUSR1 or the end of
@@ -42,7 +45,7 @@ def run_worker(options: WorkerOptions) -> int:
     display = Display()
     display.say(f"worker on {shown(engine.url)}")
     with Wishes(options.budget) as signals:
-        session = Session(options, engine, signals, display)
+        session = Session(options, engine, signals, display, trainer)
         try:
             return session.run()
         finally:
@@ -53,7 +56,8 @@ def run_worker(options: WorkerOptions) -> int:
 class Session:
     """One worker's life: its queue, its trainer process, its trackers, and what it has seen so far."""
 
-    def __init__(self, options: WorkerOptions, engine: Engine, signals: Wishes, display: Display) -> None:
+    def __init__(self, options: WorkerOptions, engine: Engine, signals: Wishes, display: Display, trainer: NewTrainer) -> None:
+        self._new_trainer = trainer
         self.options, self.engine, self.signals, self.display = options, engine, signals, display
         self.queue = Queue(engine, lease=options.lease, stalled_after=options.stalled_after or STALLED)
         host = socket.gethostname()
@@ -208,7 +212,7 @@ class Session:
 
     def _spawn(self) -> TrainerHandle:
         self._ready = None
-        return TrainerHandle(self.options.device, self.options.runs, deterministic=self.options.deterministic)
+        return self._new_trainer(self.options.device, self.options.runs, deterministic=self.options.deterministic)
 
     def _start_trainer(self) -> bool:
         """A trainer that is ready; False when a stop came between."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from threading import Thread
 from typing import Any
@@ -12,8 +14,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from nftlab.errors import DatabaseError
 from nftlab.store import STATES, Claim, Outcome, Queue, Worker, complete, curve, jobs, launch, open_db, story, verify
 from nftlab.store.session import sentences, session
+from tests.store.conftest import TABLES
 from tests.store.jobtable import ANN, BOB, CODE, DONE, at_once, epoch, expire, make_sweep, sql
 
 
@@ -289,6 +293,32 @@ def test_a_finish_that_waited_for_a_cancel_is_stale(engine: Engine, queue: Queue
     late.join()
     assert answers == [{claim.job_id}]
     assert row(engine, claim).state == "cancelled"
+
+
+def test_a_worker_frozen_in_a_transaction_does_not_keep_its_jobs(postgres: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows are locked and so passed over by all others, until the server ends a transaction that stands still."""
+    monkeypatch.setattr("nftlab.store.engine.IDLE", 1)
+    sql(postgres, f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE")
+    launch(postgres, make_sweep(trials=1, seeds=1), code=CODE)
+    frozen = open_db(postgres.url.render_as_string(hide_password=False), create=False)
+    assert frozen is not None
+    [claim] = Queue(frozen).claim(ANN, 1, CODE)
+    expire(postgres)
+    with pytest.raises(DatabaseError):
+        _freeze(frozen, claim, until=lambda: Queue(postgres).claim(BOB, 1, CODE))
+    assert row(postgres, claim).attempts == 2
+    assert Queue(frozen).finish([(claim, DONE)]) == {claim.job_id}, "it comes back with another connection, and too late"
+    frozen.dispose()
+
+
+def _freeze(frozen: Engine, claim: Claim, until: Callable[[], object]) -> None:
+    with session(frozen) as talk:
+        talk.ask("lock", ids=talk.among([claim.job_id]))
+        assert not until()
+        deadline = time.monotonic() + 60
+        while not until():
+            assert time.monotonic() < deadline
+        talk.ask("now")
 
 
 @pytest.mark.parametrize("sentence", ["claim", "claim_of", "peek", "expired", "unfinished"])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from sqlalchemy import Engine
 from nftlab.spec import load_text
 from nftlab.store import JobRow, Queue, curve, jobs, launch, open_db, story
 from nftlab.worker import WorkerOptions, run_worker
+from tests.store.conftest import TABLES
 from tests.store.conftest import postgres_url as postgres_url
+from tests.store.jobtable import sql
 from tests.train.conftest import one_thread as one_thread
+from tests.worker.storm import Work, start
 
 _SCRIPT = "import sys; from pathlib import Path; from nftlab.worker import *; sys.exit(run_worker(WorkerOptions({arguments})))"
 
@@ -33,6 +37,7 @@ class Lab:
         self.engine: Engine = engine
         self.queue = Queue(engine)
         self.started: list[subprocess.Popen[str]] = []
+        self.forked: list[BaseProcess] = []
 
     def sweep(self, name: str = "small", *, seeds: int = 1, retries: int = 3, priority: int = 0, **parameters: Any) -> None:
         """Launches a grid over digits, FC-A, CT; a list is a dimension."""
@@ -63,6 +68,11 @@ class Lab:
         self.started.append(worker)
         return worker
 
+    def fork(self, work: Work, voice: str, **given: Any) -> BaseProcess:
+        """Starts a worker quickly, killed at the end of the test if need be; what it says is in the file `voice` of the lab."""
+        self.forked.append(start(work, self.options(**given), self.runs.parent / voice))
+        return self.forked[-1]
+
     def jobs(self, **selectors: Any) -> list[JobRow]:
         """The jobs, in launch order."""
         return jobs(self.engine, **selectors)
@@ -75,6 +85,16 @@ class Lab:
     def causes(self, job: JobRow) -> list[str | None]:
         """How the job's attempts ended, oldest first."""
         return [attempt["cause"] for attempt in story(self.engine, job.job_key)["attempts"]]
+
+    def close(self) -> None:
+        """Ends what was started."""
+        for worker in self.started:
+            worker.kill()
+            worker.communicate()
+        for forked in self.forked:
+            forked.kill()
+            forked.join()
+        self.engine.dispose()
 
     def until(self, condition: Callable[[], object], seconds: float = 120) -> None:
         """Waits for a condition on the lab."""
@@ -116,7 +136,16 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])))
     found = Lab(tmp_path)
     yield found
-    for worker in found.started:
-        worker.kill()
-        worker.communicate()
-    found.engine.dispose()
+    found.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def lab_anywhere(request: pytest.FixtureRequest, lab: Lab, tmp_path: Path) -> Iterator[Lab]:
+    """An empty lab on each of the databases in turn."""
+    if request.param == "sqlite":
+        yield lab
+        return
+    other = Lab(tmp_path, request.getfixturevalue("postgres_url"))
+    sql(other.engine, f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE")
+    yield other
+    other.close()

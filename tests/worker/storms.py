@@ -1,0 +1,68 @@
+"""The two storms, of toy trainers and of real ones, and what must stand in the table and in W&B when they are over."""
+
+from __future__ import annotations
+
+from nftlab.store import complete, curve, verify
+from tests.store.jobtable import sql
+from tests.track.offline import runs
+from tests.worker import toy
+from tests.worker.conftest import Lab
+from tests.worker.storm import Storm, real
+
+
+def launch_toys(lab: Lab, *, jobs: int, epochs: int) -> None:
+    """A sweep of so many jobs (a multiple of ten)."""
+    lab.sweep(seeds=jobs // 10, lr=[round(0.1 * (i + 1), 1) for i in range(10)], epochs=epochs)
+
+
+def toys(lab: Lab, *, workers: int, every: float, lease: float) -> Storm:
+    """Workers with the toy trainer, two jobs at once."""
+    return Storm(lab.engine, lab.options(pack=2, lease=lease), toy.work, workers, every, lab.runs.parent / "said")
+
+
+def check_toys(lab: Lab) -> None:
+    """Every job is done once, no retry spent, with the curve and the end that it has when nothing disturbs it."""
+    verified = verify(lab.engine, "small")
+    assert complete(verified), verified
+    assert verified["extra"] == 0
+    rows = lab.jobs()
+    assert len(sql(lab.engine, "SELECT job_id FROM transitions WHERE target = 'done' GROUP BY job_id HAVING count(*) = 1")) == len(rows)
+    for row in rows:
+        points, end = toy.straight(row.config, row.seed)
+        found = curve(lab.engine, row.job_id)
+        assert [{name: value for name, value in point.items() if name != "seconds"} for point in found] == points
+        assert (row.retries, row.best_epoch, row.val_error, row.test_error) == (0, end.best_epoch, end.val_error, end.test_error)
+    assert not sql(lab.engine, "SELECT id FROM attempts WHERE ended_at IS NULL")
+    # One run per job, no epoch twice in it. A kill just after a finish may cost a run its last epochs; the table has them.
+    tracked = {path.stem: toy.tracked(path) for path in (lab.runs / "tracked").iterdir()}
+    assert tracked.keys() == {row.job_key for row in rows}
+    assert all(tracked[row.job_key] == toy.straight(row.config, row.seed)[0][: len(tracked[row.job_key])] for row in rows)
+
+
+def launch_reals(lab: Lab, *, jobs: int, epochs: int) -> None:
+    """Two sweeps of the same jobs: "disturbed", and "twin", which waits (cancelled) to tell what should have come out."""
+    for name in ("disturbed", "twin"):
+        lab.sweep(name, seeds=jobs, epochs=epochs)
+    lab.queue.cancel([row.job_id for row in lab.jobs(sweep="twin")])
+
+
+def reals(lab: Lab, *, workers: int, every: float) -> Storm:
+    """Workers with the real trainer and W&B, one job at a time: the last bits of a result depend on the size of its pack."""
+    return Storm(lab.engine, lab.options(pack=1, lease=6.0, track="wandb"), real, workers, every, lab.runs.parent / "said")
+
+
+def check_reals(lab: Lab) -> None:
+    """Every job is done once and equals its twin, which one worker trains now, undisturbed; W&B has each once."""
+    lab.queue.retry([row.job_id for row in lab.jobs(sweep="twin")])
+    assert lab.work(pack=1) == 0
+    verified = verify(lab.engine, "disturbed")
+    assert complete(verified), verified
+    rows, curves = lab.jobs(), lab.curves()
+    half, ends = len(rows) // 2, [(row.retries, row.best_epoch, row.val_error, row.test_error) for row in rows]
+    assert curves[:half] == curves[half:]
+    assert ends[:half] == ends[half:]
+    logged: dict[str, list[int]] = {}
+    for run in runs(lab.runs):
+        logged.setdefault(run["id"], []).extend(run["epochs"])
+    assert logged.keys() == {row.job_key for row in rows[:half]}
+    assert all(epochs == list(range(1, len(epochs) + 1)) for epochs in logged.values()), "no epoch twice, none left out before the last"

@@ -1,0 +1,105 @@
+"""A worker that slept past its lease wakes up: others have its jobs, it changes nothing and leaves with 75."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nftlab.errors import DatabaseError
+from nftlab.store.session import session
+from tests.store.jobtable import sql
+from tests.track.offline import runs
+from tests.worker import toy
+from tests.worker.conftest import Lab, alive
+from tests.worker.storm import trainers_of
+from tests.worker.test_kills import recorded
+
+TABLES = ("sweeps", "jobs", "attempts", "transitions", "epoch_rows")
+
+
+def everything(lab: Lab, asleep: str) -> tuple[dict[str, Any], dict[Path, bytes]]:
+    """All rows and the content of all files, but those in the folders that only the attempts of the sleeper write to."""
+    rows = {table: sorted(map(str, sql(lab.engine, f"SELECT * FROM {table}"))) for table in TABLES}
+    kept = [path for path in lab.runs.rglob("*") if path.is_file() and path.parent.name != asleep]
+    return rows, {path: path.read_bytes() for path in kept}
+
+
+def sleep(lab: Lab, worker: int) -> list[int]:
+    """Stops a worker that trains, and its trainer, between two transactions; returns both."""
+    lab.until(lambda: recorded(lab, 2))
+    both = [worker, *trainers_of(worker)]
+    assert len(both) == 2
+
+    def stopped() -> bool:
+        for pid in both:
+            os.kill(pid, signal.SIGSTOP)
+        if free(lab):
+            return True
+        for pid in both:
+            os.kill(pid, signal.SIGCONT)
+        return False
+
+    lab.until(stopped)
+    return both
+
+
+def free(lab: Lab) -> bool:
+    """Whether nobody is in the middle of a write."""
+    if lab.engine.dialect.name == "postgresql":
+        return not sql(lab.engine, "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND pid <> pg_backend_pid()")
+    try:
+        with session(lab.engine, patience=0.0):
+            return True
+    except DatabaseError:
+        return False
+
+
+def test_a_worker_that_wakes_up_late_changes_nothing(lab_anywhere: Lab) -> None:
+    lab = lab_anywhere
+    lab.sweep(epochs=8, seeds=2)
+    sleeper = lab.fork(toy.work, "sleeper", pack=2, lease=1.0)
+    both = sleep(lab, sleeper.pid or 0)
+    other = lab.fork(toy.work, "other", pack=2, lease=1.0)
+    other.join(60)
+    assert other.exitcode == 0, (lab.runs.parent / "other").read_text()
+    before = everything(lab, asleep="1")
+    for pid in both:
+        os.kill(pid, signal.SIGCONT)
+    sleeper.join(60)
+    said = (lab.runs.parent / "sleeper").read_text()
+    assert sleeper.exitcode == 75, said
+    assert "FencedError" in said
+    assert everything(lab, asleep="1") == before
+    for row in lab.jobs():
+        assert (row.state, lab.causes(row)) == ("done", ["lease expired", "finished"])
+        assert toy.tracked(lab.runs / "tracked" / f"{row.job_key}.jsonl") == toy.straight(row.config, row.seed)[0]
+
+
+@pytest.mark.ci
+def test_it_leaves_75_and_its_wandb_run_alone(lab_anywhere: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    lab = lab_anywhere
+    lab.sweep(epochs=500)
+    where = ("--db", lab.url, "--runs", str(lab.runs), "--lease", "1", "--drain", "--device", "cpu")
+    command = [sys.executable, "-m", "nftlab", "worker", *where]
+    sleeper = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    lab.started.append(sleeper)
+    both = sleep(lab, sleeper.pid)
+    assert lab.work(lease=1.0, track="wandb") == 0
+    before = everything(lab, asleep="1")
+    for pid in both:
+        os.kill(pid, signal.SIGCONT)
+    _, err = sleeper.communicate(timeout=120)
+    assert sleeper.returncode == 75, err
+    assert "lease ran out" in err
+    assert not any(map(alive, both))
+    assert everything(lab, asleep="1") == before
+    (row,) = lab.jobs()
+    (run,) = runs(lab.runs)
+    assert (run["id"], run["epochs"], run["exit_code"]) == (row.job_key, list(range(1, 501)), 0)
