@@ -31,6 +31,7 @@ class Table:
         self.holder: dict[int, int] = {}  # job id → token, of those running
         self.expired: set[int] = set()
         self.accepted: Counter[int] = Counter()
+        self.author: dict[int, int] = {}  # job id → the token that its accepted finish came with
 
     def step(self, verb: str, which: int, k: int) -> None:
         if verb == "claim":
@@ -62,6 +63,7 @@ class Table:
             self.expired.discard(job)
         if changed and verb == "rerun":
             self.accepted[job] = 0
+            self.author.pop(job, None)
 
     def _write(self, verb: str, picked: list[Claim]) -> None:
         stale = {claim.job_id for claim in picked if self.holder.get(claim.job_id) != claim.token}
@@ -71,8 +73,10 @@ class Table:
         elif verb == "record":
             assert self.queue.record_epoch([(claim, epoch(1)) for claim in picked]) == stale
         elif verb == "finish":
-            assert self.queue.finish([(claim, DONE) for claim in picked]) == stale
+            told_before = {claim.job_id for claim in picked if self.author.get(claim.job_id) == claim.token}
+            assert self.queue.finish([(claim, DONE) for claim in picked]) == stale - told_before
             self.accepted.update(live)
+            self.author |= {claim.job_id: claim.token for claim in picked if claim.job_id in live}
         elif verb in ("crash", "config"):
             for claim in picked:
                 assert self.queue.fail(claim, "boom", cause=verb) == (claim.job_id in live)
