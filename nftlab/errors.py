@@ -45,6 +45,10 @@ class DatabaseError(NftlabError):
     exit_code = 69
 
 
+class OutageError(DatabaseError):
+    """The job table cannot be reached or written at the moment: the same call may succeed later."""
+
+
 class DiskError(NftlabError):
     """A file that must be written (checkpoint, cache, report) cannot be: full or read-only disk."""
 

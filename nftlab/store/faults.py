@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
 from sqlalchemy.engine import URL, ExceptionContext
 
-from nftlab.errors import DatabaseError, DiskError, NftlabError
+from nftlab.errors import DatabaseError, NftlabError, OutageError
 
 _ELSEWHERE = "or name another database with --db or NFTLAB_DB"
+# What a server says that refuses us for good. The driver has no code for it while it connects; in another language it passes for an outage.
+_REFUSED = re.compile(r'authentication failed|no password supplied|pg_hba\.conf|(role|database) "[^"]*" does not exist|permission denied')
 
 
 def shown(url: URL) -> str:
@@ -44,7 +47,7 @@ def _primary(error: sqlite3.Error) -> int:
 def _sqlite(path: Path, error: sqlite3.Error) -> NftlabError | None:
     code = _primary(error)
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-        return DiskError(f"cannot write {path}: {error}", f"free space (df -h {path.parent}), then start again: nothing recorded is lost")
+        return OutageError(f"cannot write {path}: {error}", f"free space (df -h {path.parent}), then start again: nothing recorded is lost")
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return DatabaseError(f"cannot open {path} for writing: {error}", f"chmod -R u+w {path.parent} (as its owner) {_ELSEWHERE}")
     if code == sqlite3.SQLITE_NOTADB:
@@ -52,7 +55,7 @@ def _sqlite(path: Path, error: sqlite3.Error) -> NftlabError | None:
     if code == sqlite3.SQLITE_CORRUPT:
         return DatabaseError(f"{path} is damaged: {error}", f"sqlite3 {path} .recover | sqlite3 {path}.mended saves what can be read")
     if locked(error):
-        return DatabaseError(f"{path} stayed locked by another process", f"find it with fuser {path}, or use Postgres for many workers")
+        return OutageError(f"{path} stayed locked by another process", f"find it with fuser {path}, or use Postgres for many workers")
     return None
 
 
@@ -61,9 +64,10 @@ def _postgres(url: URL, error: BaseException | None) -> NftlabError | None:
 
     where, line = shown(url), " ".join(str(error).split())[:300]
     if isinstance(error, psycopg.errors.DiskFull):
-        return DiskError(f"{where}: {line}", "free space on the server's disk, then start again")
+        return OutageError(f"{where}: {line}", "free space on the server's disk, then start again")
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction | psycopg.errors.InsufficientPrivilege):
         return DatabaseError(f"cannot write {where}: {line}", f"GRANT ALL ON SCHEMA public TO {url.username or 'the user'} {_ELSEWHERE}")
     if isinstance(error, psycopg.OperationalError | psycopg.errors.IdleInTransactionSessionTimeout):
-        return DatabaseError(f"cannot reach {where}: {line}", f"start the server or create the database (createdb) {_ELSEWHERE}")
+        kind = DatabaseError if _REFUSED.search(line) else OutageError
+        return kind(f"cannot reach {where}: {line}", f"start the server or create the database (createdb) {_ELSEWHERE}")
     return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nftlab.store.records import Worker, last_line
+from nftlab.store.records import Claim, Worker, last_line
 from nftlab.store.session import Session
 
 MAX_LOSSES = 5  # lost workers in a row, without an epoch recorded in between, that quarantine a job
@@ -44,6 +45,29 @@ def leave(talk: Session, leaves: Sequence[dict[str, Any]], by: Worker | None = N
         talk.tell("left", leaves)
     else:
         talk.tell("transition", [job | {"source": "running", "who": by.name, "host": by.host} for job in leaves])
+
+
+def refund(talk: Session, claims: Sequence[Claim], by: Worker, cause: str) -> int:
+    """Undo what crashes of these attempts counted against their jobs, once; returns how many jobs that were.
+
+    Only the attempts still marked as crashes count, and only of jobs that wait or failed since the last of them.
+    """
+    claims = sorted(claims, key=lambda claim: claim.token)
+    first, last = {claim.job_id: claim for claim in reversed(claims)}, {claim.job_id: claim for claim in claims}
+    rows = talk.ask("lock", ids=talk.among(last))
+    idle = {row.id: row for row in rows if row.token == last[row.id].token and row.state in ("queued", "failed")}
+    crashed = Counter(row.job_id for row in talk.ask("crashed", ids=talk.among(claim.attempt_id for claim in claims)))
+    undone = [
+        {"job_id": job, "token": row.token, "source": row.state, "target": "queued", "why": cause, "who": by.name, "host": by.host}
+        | {"retries": crashed[job], "alone": first[job].alone}
+        for job, row in idle.items()
+        if crashed[job]
+    ]
+    mine = {change["job_id"] for change in undone}
+    talk.tell("refund", undone)
+    talk.tell("transition", undone)
+    talk.tell("acquit", [{"attempt": claim.attempt_id, "why": cause} for claim in claims if claim.job_id in mine])
+    return len(undone)
 
 
 def command(talk: Session, verb: str, job_ids: Iterable[int], by: Worker) -> int:

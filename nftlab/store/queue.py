@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Engine
 
-from nftlab.store.moves import command, departure, leave, loss
+from nftlab.store.moves import command, departure, leave, loss, refund
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker, finite
 from nftlab.store.session import Session, session
 from nftlab.store.tables import STATES
@@ -28,15 +29,18 @@ class Queue:
 
     `lease`: seconds a claim lives without a beat. `stalled_after`: seconds without progress after which beats renew it no longer
     (may be changed while working: it travels with each progress stamp). `backoff`: seconds of pause after a first crash, doubled by
-    each further one, give or take a half. Writes wait for a locked SQLite file for two leases, at least 30 s.
+    each further one, give or take a half. `patience`: seconds that writes wait for a locked SQLite file, None: two leases, at least 30 s.
     """
 
-    def __init__(self, engine: Engine, *, lease: float = 60.0, stalled_after: float = 600.0, backoff: float = 2.0) -> None:
+    def __init__(
+        self, engine: Engine, *, lease: float = 60.0, stalled_after: float = 600.0, backoff: float = 2.0, patience: float | None = None
+    ) -> None:
         self.lease = float(lease)
         self.stalled_after = float(stalled_after)
         self._backoff = backoff
         self._engine = engine
-        self._patience = max(2 * self.lease, 30.0)
+        self._patience = max(2 * self.lease, 30.0) if patience is None else patience
+        self._pardon_ends = 0.0  # on the monotonic clock
 
     def peek(self) -> dict[str, Any] | None:
         """`config`, `pack_key` and `alone` of the job that a claim would take first; None when nothing is claimable now."""
@@ -60,7 +64,7 @@ class Queue:
         """
         wanted = {"k": k, "lease": self.lease, "stalled_after": self.stalled_after}
         with session(self._engine, self._patience) as talk:
-            _reclaim(talk, worker)
+            self._reclaim(talk, worker)
             sentence = "claim_more" if join else "claim_of" if pack_key else "claim"
             rows = talk.ask(sentence, **wanted, pack_key=pack_key)
             if not rows:
@@ -76,7 +80,11 @@ class Queue:
     def reclaim(self, worker: Worker) -> None:
         """Take jobs back whose lease ran out: their worker died, or its training stopped moving."""
         with session(self._engine, self._patience) as talk:
-            _reclaim(talk, worker)
+            self._reclaim(talk, worker)
+
+    def pardon(self) -> None:
+        """After a call that the table did not answer: for two leases nothing is taken back, since nobody could renew a lease either."""
+        self._pardon_ends = time.monotonic() + 2 * self.lease
 
     def beat(self, claims: Sequence[Claim], *, progressed: bool) -> set[int]:
         """Renew the leases, and the progress stamps if training moved; returns the job ids whose claims are stale."""
@@ -102,14 +110,18 @@ class Queue:
         return _stale(claims, held)
 
     def finish(self, results: Sequence[tuple[Claim, Outcome]]) -> set[int]:
-        """Record the outcomes: the jobs are done, each exactly once; returns stale job ids, of which nothing was written."""
+        """Record the outcomes: the jobs are done, each exactly once; returns stale job ids, of which nothing was written.
+
+        A job that this very claim has finished is not stale: the answer to the first call may have been lost.
+        """
         claims = [claim for claim, _ in results]
         with session(self._engine, self._patience) as talk:
-            held = self._held(talk, claims)
+            ours = self._ours(talk, claims)
+            held = {job: row for job, row in ours.items() if row.state == "running"}
             rows = [_outcome_parameters(claim, outcome) for claim, outcome in results if claim.job_id in held]
             for sentence in ("finish", "end_attempt", "left"):
                 talk.tell(sentence, rows)
-        return _stale(claims, held)
+        return _stale(claims, {job for job, row in ours.items() if row.state in ("running", "done")})
 
     def fail(self, claim: Claim, error: str, *, cause: str) -> bool:
         """Record a failure with its traceback; False if the claim is stale.
@@ -136,6 +148,14 @@ class Queue:
             rows = self._held(talk, claims).values()
             leaves = [loss(row, cause) if cause in LOSSES else departure(row, "queued", cause) for row in rows]
             leave(talk, [gone | {"alone": alone} for gone in leaves])
+
+    def refund(self, claims: Sequence[Claim], worker: Worker, *, cause: str) -> int:
+        """Take back the retries that crashes of these attempts cost, as they were the machine's; returns how many jobs got theirs back.
+
+        A job that somebody has claimed since keeps its count; one that failed by it is queued again. The attempts take `cause`.
+        """
+        with session(self._engine, self._patience) as talk:
+            return refund(talk, claims, worker, cause)
 
     def counts(self) -> dict[str, int]:
         """Jobs by state, every state present."""
@@ -166,9 +186,17 @@ class Queue:
 
     def _held(self, talk: Session, claims: Sequence[Claim]) -> dict[int, Any]:
         """The rows, locked, of the jobs that the claims still hold, by id."""
+        return {job: row for job, row in self._ours(talk, claims).items() if row.state == "running"}
+
+    def _ours(self, talk: Session, claims: Sequence[Claim]) -> dict[int, Any]:
+        """The rows, locked, of the jobs that nobody has claimed since, by id."""
         tokens = {claim.job_id: claim.token for claim in claims}
         rows = talk.ask("lock", ids=talk.among(tokens))
-        return {row.id: row for row in rows if row.state == "running" and row.token == tokens[row.id]}
+        return {row.id: row for row in rows if row.token == tokens[row.id]}
+
+    def _reclaim(self, talk: Session, worker: Worker) -> None:
+        if time.monotonic() >= self._pardon_ends and (rows := talk.ask("expired")):
+            leave(talk, [loss(row, "stalled" if row.stalled else "lease expired") for row in rows], by=worker)
 
     def _renew(self, talk: Session, held: Iterable[int], progressed: bool) -> None:
         ids = talk.among(held)
@@ -181,13 +209,8 @@ class Queue:
         return float(min(self._backoff * 2 ** max(retries - 1, 0), MAX_BACKOFF) * random.uniform(0.5, 1.5))
 
 
-def _reclaim(talk: Session, worker: Worker) -> None:
-    if rows := talk.ask("expired"):
-        leave(talk, [loss(row, "stalled" if row.stalled else "lease expired") for row in rows], by=worker)
-
-
-def _stale(claims: Sequence[Claim], held: dict[int, Any]) -> set[int]:
-    return {claim.job_id for claim in claims} - held.keys()
+def _stale(claims: Sequence[Claim], held: Iterable[int]) -> set[int]:
+    return {claim.job_id for claim in claims}.difference(held)
 
 
 def _claim(row: Any, attempt_id: int) -> Claim:

@@ -66,6 +66,10 @@ def session(engine: Engine, patience: float | None = PATIENCE) -> Iterator[Sessi
                 begin_immediate(driver.execute, patience)
             yield Session(dialect, driver.cursor())
             driver.commit()
+        except BaseException:
+            if dialect == "postgresql" and driver.closed:  # the server or the network is gone: there is nothing to roll back
+                connection.invalidate()
+            raise
         finally:
             connection.close()  # back to the pool, which rolls back what was not committed
 

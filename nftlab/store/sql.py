@@ -110,7 +110,7 @@ TEMPLATES: dict[str, str] = {
     "best": "UPDATE jobs SET best_epoch = :epoch, val_error = :val_error, test_error = :test_error WHERE id = :job_id",
     "checkpoint": """
         UPDATE jobs SET previous = checkpoint, previous_sha = checkpoint_sha, checkpoint = :checkpoint,
-            checkpoint_sha = :checkpoint_sha WHERE id = :job_id""",
+            checkpoint_sha = :checkpoint_sha WHERE id = :job_id AND coalesce(checkpoint, '') <> :checkpoint""",
     "finish": """
         UPDATE jobs SET state = 'done', diverged = :diverged, best_epoch = :best_epoch, val_error = :val_error,
             test_error = :test_error, seconds = :seconds, finished_at = {now}, lease_until = NULL, error = NULL
@@ -121,6 +121,11 @@ TEMPLATES: dict[str, str] = {
     "requeue": """
         UPDATE jobs SET state = 'queued', retries = :retries, losses = :losses, error = coalesce(:line, error), not_before = {now} + :delay,
             alone = alone OR :alone, lease_until = NULL WHERE id = :job_id""",
+    "crashed": "SELECT job_id FROM attempts WHERE id {among} AND cause = 'crash'",
+    "acquit": "UPDATE attempts SET cause = :why WHERE id = :attempt AND cause = 'crash'",
+    "refund": """
+        UPDATE jobs SET state = 'queued', retries = {greatest}(retries - :retries, 0), not_before = 0, error = NULL,
+            finished_at = NULL, alone = :alone WHERE id = :job_id""",
     "counts": "SELECT state, count(*) AS n FROM jobs GROUP BY state",
     "unfinished": """
         SELECT (SELECT id FROM jobs WHERE state = 'queued' ORDER BY priority DESC, id LIMIT 1) IS NOT NULL

@@ -99,7 +99,9 @@ class TrainerHandle:
         return reports
 
     def kill(self) -> list[Report]:
-        """Ends the process at once, waits for it and returns what was not heard yet."""
+        """Ends the process and its children at once, waits for it and returns what was not heard yet."""
+        with contextlib.suppress(ProcessLookupError):  # so young that it has no group yet, or all of it is gone
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join()
         last = self.hear()

@@ -66,6 +66,16 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class Away:
+    """To the trainer: the job table does not answer. Until Back it waits for no Recorded, and writes no checkpoint if it lacks one."""
+
+
+@dataclass(frozen=True)
+class Back:
+    """To the trainer: the job table answers again and knows what happened since."""
+
+
+@dataclass(frozen=True)
 class Ready:
     """From the trainer, once: where it trains."""
 
@@ -128,5 +138,5 @@ class Failed:
     attempt: int | None = None
 
 
-Order = Prepare | Measure | Train | Join | Stop | Drop | Recorded
+Order = Prepare | Measure | Train | Join | Stop | Drop | Recorded | Away | Back
 Report = Ready | Prepared | Measured | Beat | Note | Epoch | Ended | Failed

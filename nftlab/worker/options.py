@@ -50,8 +50,8 @@ class WorkerOptions:
     seconds without progress that count as a hang, None: the larger of 10 minutes and five median epochs. `runs`: folder of
     checkpoints and tracker files (NFTLAB_RUNS). `track`: "wandb" or "none". `strict`: refuse jobs launched from other
     code. `deterministic`: bit-identical repetition on CUDA, slower. `grace`: seconds to finish an epoch after
-    SIGTERM. `budget`: seconds of work, None: without end. `max_failures`: failures of different jobs in a row that mean the
-    machine is sick.
+    SIGTERM. `patience`: seconds to wait, with nothing left to train, for a job table that does not answer. `budget`: seconds of
+    work, None: without end. `max_failures`: failures of different jobs in a row that mean the machine is sick.
     """
 
     db: str | None = None
@@ -67,6 +67,7 @@ class WorkerOptions:
     strict: bool = False
     deterministic: bool = False
     grace: float = 20.0
+    patience: float = 600.0
     budget: float | None = None
     max_failures: int = 5
 
@@ -79,7 +80,7 @@ class WorkerOptions:
             raise UsageError(f"pack {self.pack!r} is neither auto nor a number of jobs ≥ 1")
         if self.track not in TRACKERS:
             raise UsageError(f"tracker {self.track!r} is not one of {', '.join(TRACKERS)}")
-        for name in ("lease", "grace", "max_failures"):
+        for name in ("lease", "grace", "patience", "max_failures"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} must be greater than 0")
         for name in ("max_jobs", "stalled_after", "budget"):

@@ -24,6 +24,8 @@ from nftlab.worker.circumstances import processor
 from nftlab.worker.handle import Setup
 from nftlab.worker.lanes import Lanes
 from nftlab.worker.messages import (
+    Away,
+    Back,
     Beat,
     Drop,
     Ended,
@@ -55,6 +57,7 @@ class Trainer:
         self._joining: list[Claim] = []
         self._stopping = False
         self._unrecorded = 0  # epochs reported that are not in the table yet
+        self._away = False  # the table, so that no answer is to be waited for
 
     def serve(self) -> None:
         """Until the supervisor closes the pipe (EOFError)."""
@@ -98,7 +101,7 @@ class Trainer:
     # --- one pack
 
     def _train(self, order: Train) -> None:
-        self._stopping, self._unrecorded = False, 0
+        self._stopping, self._unrecorded, self._away = False, 0, False
         self._lanes.begin(order.way)
         self._joining = list(order.claims)
         self._hear()
@@ -131,9 +134,11 @@ class Trainer:
         self._hear()
         due = self._lanes.due(results)
         if due or self._stopping:
-            # Only the last two checkpoints stay, and the table may know of none but the oldest.
-            self._await(lambda: not self._unrecorded)
-        self._report(self._lanes.record(results, {result.key for result in results} if self._stopping else due))
+            self._await(lambda: not self._unrecorded or self._away)
+        if self._stopping:
+            due = {result.key for result in results}
+        # Only the last two checkpoints stay, and the table may know of none but the oldest: while it lacks an epoch, none is written.
+        self._report(self._lanes.record(results, set() if self._unrecorded else due))
 
     def _report(self, epoch: Epoch | None) -> None:
         if epoch is not None:
@@ -170,6 +175,8 @@ class Trainer:
             self._stopping = True
         elif isinstance(order, Recorded):
             self._unrecorded -= 1
+        elif isinstance(order, Away | Back):
+            self._away = isinstance(order, Away)
         elif isinstance(order, Join):
             self._joining += order.claims
         elif isinstance(order, Drop):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import socket
@@ -15,18 +16,22 @@ from typing import Any
 from sqlalchemy import Engine
 
 from nftlab.code import identity
-from nftlab.errors import ConfigError
+from nftlab.errors import ConfigError, OutageError
 from nftlab.store import Claim, Outcome, Queue, Worker, curve, launched, open_db, shown
 from nftlab.track import Mirror, Say, TrackedJob, Tracker, close_trackers, open_tracker
+from nftlab.worker.blame import SickNodeError
 from nftlab.worker.budget import Wishes
 from nftlab.worker.circumstances import here, where
 from nftlab.worker.handle import TrainerHandle
 from nftlab.worker.messages import Failed, Measure, Measured, Prepare, Prepared, Ready, Report
 from nftlab.worker.options import WorkerOptions
-from nftlab.worker.pack_run import STALLED, Berth, PackRun, SickNodeError
+from nftlab.worker.pack_run import Berth, PackRun
 from nftlab.worker.pack_size import MOST, Pace, Sizes
 from nftlab.worker.progress import Display
+from nftlab.worker.pulse import STALLED
+from nftlab.worker.spool import Outage
 
+LOCKED = 5.0  # seconds that a write waits for a locked SQLite file, before training goes on without the table
 POLL = 1.0  # seconds between looks at an empty queue, give or take a quarter
 TRACKING, TRACKING_HURRIED = 60.0, 10.0  # seconds that trackers get at the end, and after a stop
 
@@ -39,6 +44,7 @@ def run_worker(options: WorkerOptions, trainer: NewTrainer = TrainerHandle) -> i
     0 drained and nothing failed, 1 drained with failed jobs in the sweeps it worked on, 75 after SIGTERM, SIGUSR1 or the end of
     the budget, 130 after Ctrl-C. Raises what ends it otherwise, `exit_code` telling: SickNodeError, DatabaseError (69),
     FencedError (75), SchemaError, ConfigError (78). Claimed jobs are handed back first. Nothing is written to stdout.
+    A database that was reached and then does not answer is waited for: as long as there is something to train, then for `patience`.
     """
     engine = open_db(options.db, create=True)
     assert engine is not None  # create=True
@@ -59,7 +65,8 @@ class Session:
     def __init__(self, options: WorkerOptions, engine: Engine, signals: Wishes, display: Display, trainer: NewTrainer) -> None:
         self._new_trainer = trainer
         self.options, self.engine, self.signals, self.display = options, engine, signals, display
-        self.queue = Queue(engine, lease=options.lease, stalled_after=options.stalled_after or STALLED)
+        self.queue = Queue(engine, lease=options.lease, stalled_after=options.stalled_after or STALLED, patience=LOCKED)
+        self.outage = Outage(self.queue, display.say)
         host = socket.gethostname()
         self.me = Worker(f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}", host, os.getpid())
         opener = partial(_open, options.track, options.runs)
@@ -69,25 +76,49 @@ class Session:
         self._code = identity()
         self._codes_seen: set[str] = set()  # sweeps whose code was compared with ours
         self.sizes = Sizes(engine, None if options.pack == "auto" else int(options.pack), self._measure, display.say)
-        self._streak: set[str] = set()  # jobs that failed here since the last one that did not
-        self._ended = 0
+        self._streak: dict[int, Claim] = {}  # attempts that failed here since the last one that did not
+        self._ended = self._waiting = 0
 
     def run(self) -> int:
         """The loop of `run_worker`."""
         while not self.signals.stop:
-            if self.options.max_jobs is not None and self._ended >= self.options.max_jobs:
-                return self._verdict()
-            berth = self._berth()
-            if berth is not None and (claims := self.claim(berth)):
-                self._work(berth, claims)
-            elif self._may_leave():
-                return self._verdict()
-            else:
-                wait([self.signals.socket], timeout=POLL * random.uniform(0.75, 1.25))
-                self.signals.drain()
+            try:
+                verdict = self._turn()
+            except OutageError as error:
+                self._endure(error)
+                continue
+            self.outage.over()
+            if verdict is not None:
+                return verdict
         if self.signals.spent:
             self.display.say(f"the budget is spent: {self._left()} jobs left")
         return self.signals.exit_code
+
+    def _turn(self) -> int | None:
+        """Trains a pack, or waits a little when there is none; the exit code when it is time to leave. Raises OutageError."""
+        if self.options.max_jobs is not None and self._ended >= self.options.max_jobs:
+            return self._verdict()
+        berth = self._berth()
+        if berth is not None and (claims := self.claim(berth)):
+            self.outage.over()
+            self._work(berth, claims)
+        elif self._may_leave():
+            return self._verdict()
+        else:
+            self._pause(POLL * random.uniform(0.75, 1.25))
+        return None
+
+    def _endure(self, error: OutageError) -> None:
+        """Waits until the job table is to be tried again; raises the error when that has been for too long."""
+        self.outage.note(error)
+        if self.outage.lasted >= self.options.patience and not self.signals.stop:
+            raise error
+        self._pause(self.outage.rest)
+
+    def _pause(self, seconds: float) -> None:
+        """Lets time pass, until a signal comes."""
+        wait([self.signals.socket], timeout=seconds)
+        self.signals.drain()
 
     def close(self) -> None:
         """Ends the trainer and gives the trackers a bounded time to copy what they have."""
@@ -108,10 +139,10 @@ class Session:
         self._ended += 1
         self.display.failed(claim, error)
 
-    def suspect(self, key: str) -> int:
-        """Counts a failure that may be the machine's; returns how many different jobs have failed in a row."""
-        self._streak.add(key)
-        return len(self._streak)
+    def suspect(self, claim: Claim) -> list[Claim]:
+        """Notes a failure that may be the machine's; returns all those in a row."""
+        self._streak[claim.attempt_id] = claim
+        return list(self._streak.values())
 
     def observed(self, berth: Berth, pace: Pace) -> None:
         """Remembers how fast a pack was, for the next choice and for forecasts."""
@@ -143,8 +174,8 @@ class Session:
     def welcome(self, claims: list[Claim]) -> None:
         """What a worker does for jobs it has claimed, before they train."""
         self._compare_code(claims)
-        for claim in claims:
-            self.mirror.start(self._tracked(claim))
+        for job in [self._tracked(claim) for claim in claims]:  # all are read before the first is started, as reading may fail
+            self.mirror.start(job)
 
     def _berth(self) -> Berth | None:
         """Where the next pack will train, its data set loaded before it is claimed; None when there is nothing or a stop came between."""
@@ -176,13 +207,15 @@ class Session:
             self.display.end()
 
     def _left(self) -> int:
-        counts = self.queue.counts()
-        return counts["queued"] + counts["running"]
+        """The jobs that are queued or running; as many as the last time while the table is away."""
+        with contextlib.suppress(OutageError):
+            counts = self.queue.counts()
+            self._waiting = counts["queued"] + counts["running"]
+        return self._waiting
 
     def _compare_code(self, claims: list[Claim]) -> None:
         """Says so when a sweep was launched from other code than this worker's; refuses it under `strict`."""
         names = {claim.sweep for claim in claims} - self._codes_seen
-        self._codes_seen |= names
         for sweep in launched(self.engine) if names else []:
             if sweep["name"] in names and any(sweep["code"].get(part) != self._code.get(part) for part in ("git_sha", "dirty")):
                 what = f"sweep {sweep['name']} was launched from code {_short(sweep['code'])}, this worker runs {_short(self._code)}"
@@ -190,6 +223,7 @@ class Session:
                     self.queue.release(claims, cause="other-code")
                     raise ConfigError(what, "check out the code that was launched, launch again, or leave out --strict")
                 self.display.say(what)
+        self._codes_seen |= names
 
     def _tracked(self, claim: Claim) -> TrackedJob:
         rows = curve(self.engine, claim.job_id) if claim.epoch and self.options.track != "none" else []

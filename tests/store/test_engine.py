@@ -214,7 +214,7 @@ def test_a_full_disk_is_reported_and_loses_nothing(tmp_path: Path, empty_file: P
     file = tmp_path / "jobs.sqlite"
     shutil.copy(empty_file, file)
     [error] = at_once(1, _write_into_a_full_disk, str(file))
-    assert error.startswith("DiskError: cannot write")
+    assert error.startswith("OutageError: cannot write")
     assert "free space (df -h" in error
     engine = open_db(str(file), create=False)
     assert engine is not None

@@ -77,6 +77,7 @@ class Table:
         self.accepted: Counter[int] = Counter()
         self.retries: Counter[int] = Counter()
         self.losses: Counter[int] = Counter()
+        self.finisher: dict[int, int] = {}  # job id → the token that its accepted finish came with
 
     def step(self, verb: str, which: int, k: int) -> None:
         if verb in CLAIMS:
@@ -117,6 +118,7 @@ class Table:
         if verb == "rerun":
             self.accepted[job] = 0
             self.author.pop(job, None)
+            self.finisher.pop(job, None)
 
     def _write(self, verb: str, picked: list[Claim]) -> None:
         stale = {claim.job_id for claim in picked if self.holder.get(claim.job_id) != claim.token}
@@ -127,8 +129,10 @@ class Table:
             assert self.queue.record_epoch([(claim, epoch(1)) for claim in picked]) == stale
             self.author |= {job: self.holder[job] for job in live}
         elif verb == "finish":
-            assert self.queue.finish([(claim, DONE) for claim in picked]) == stale
+            told_before = {claim.job_id for claim in picked if self.finisher.get(claim.job_id) == claim.token}
+            assert self.queue.finish([(claim, DONE) for claim in picked]) == stale - told_before
             self.accepted.update(live)
+            self.finisher |= {claim.job_id: claim.token for claim in picked if claim.job_id in live}
         elif verb in ("crash", "config"):
             for claim in picked:
                 assert self.queue.fail(claim, "boom", cause=verb) == (claim.job_id in live)

@@ -148,7 +148,8 @@ def test_a_stale_token_changes_nothing(engine: Engine, queue: Queue, lost_by: st
     assert queue.fail(stale, "late", cause="crash") is False
     assert queue.fail(stale, "late", cause="config") is False
     queue.release([stale], cause="preempted", alone=True)
-    assert queue.finish([(stale, replace(DONE, val_error=0.0)), (live, DONE)]) == {stale.job_id}
+    told_before = lost_by == "finish"
+    assert queue.finish([(stale, replace(DONE, val_error=0.0)), (live, DONE)]) == (set() if told_before else {stale.job_id})
     assert _everything(engine, stale) == before
     assert row(engine, live).state == "done", "its neighbour in the pack goes on"
 
@@ -248,7 +249,8 @@ def test_finish_records_a_diverged_job_as_done(engine: Engine, queue: Queue) -> 
     assert queue.finish([(one, DONE), (two, Outcome(True, None, float("nan"), None, 1.0))]) == set()
     assert (row(engine, one).diverged, row(engine, one).val_error, row(engine, one).test_error) == (False, 3.5, 4.5)
     assert (row(engine, two).state, row(engine, two).diverged, row(engine, two).val_error) == ("done", True, None)
-    assert queue.finish([(one, DONE)]) == {one.job_id}, "exactly once"
+    assert queue.finish([(one, replace(DONE, val_error=0.0))]) == set(), "told before"
+    assert row(engine, one).val_error == 3.5, "recorded exactly once"
     assert queue.counts() == {state: 2 * (state == "done") for state in STATES}
 
 
@@ -329,3 +331,24 @@ def test_what_workers_ask_all_day_never_reads_the_whole_table(sqlite: Engine, se
     assert reads
     assert all(re.search(r"USING INDEX jobs_(head|pack|lease)|PRIMARY KEY \(rowid=", step) for step in reads), plan
     assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
+def test_a_refund_gives_back_what_a_sick_machine_cost(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=2, seeds=2, settings="  retries: 1\n"), code=CODE)
+    failed, waiting, retaken, other = queue.claim(ANN, 4, CODE)
+    for claim in (failed, waiting, retaken):
+        queue.fail(claim, "RuntimeError: no device", cause="crash")
+    [again] = queue.claim(ANN, 1, CODE)
+    assert (again.job_id, again.alone) == (failed.job_id, True)
+    queue.fail(again, "RuntimeError: no device", cause="crash")
+    assert row(engine, failed).state == "failed"
+    [second] = queue.claim(ANN, 1, CODE)
+    queue.fail(second, "RuntimeError: no device", cause="config")  # its own fault
+    [third] = queue.claim(BOB, 1, CODE)
+    assert (second.job_id, third.job_id) == (waiting.job_id, retaken.job_id)
+    assert queue.refund([failed, again, waiting, retaken, other], ANN, cause="sick-node") == 1
+    found = [row(engine, claim) for claim in (failed, waiting, retaken)]
+    assert [(job.state, job.retries) for job in found] == [("queued", 0), ("failed", 1), ("running", 1)]
+    assert [step["why"] for step in story(engine, failed.job_key)["transitions"]][-2:] == ["crash", "sick-node"]
+    assert [attempt["cause"] for attempt in story(engine, failed.job_key)["attempts"]] == ["sick-node", "sick-node"]
+    assert queue.claim(BOB, 2, CODE)[0].alone is False

@@ -20,6 +20,7 @@ from nftlab.worker import SickNodeError, WorkerOptions
 from nftlab.worker.messages import Failed
 from nftlab.worker.pack_run import Berth, PackRun
 from nftlab.worker.pack_size import Choice
+from nftlab.worker.spool import Outage
 from tests.worker.conftest import Lab, trainer_of
 from tests.worker.shared import check_curves, head_start
 from tests.worker.test_kills import recorded
@@ -166,7 +167,8 @@ def test_the_process_of_a_pack_that_crashed_trains_no_other() -> None:
     """After an error of CUDA every further call of that process would fail, and the jobs with it."""
     session, claim = MagicMock(), MagicMock(attempt_id=7, job_key="job", alone=False)
     session.options, session.signals.stop = WorkerOptions(), False
-    session.suspect.return_value = 1
+    session.signals.preempted, session.outage = False, Outage(session.queue, print)
+    session.suspect.return_value = [claim]
     session.sizes.places.return_value = 1
     session.signals.socket, wake = socket.socketpair()
     wake.send(b"!")
