@@ -8,6 +8,7 @@ from nftlab.store.queue import Queue
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker
 from nftlab.store.runs import JobRow, curve, jobs, status, story
 from nftlab.store.speeds import known, remember
+from nftlab.store.steering import Steered, cancel, pause, resume, set_priority, stop
 from nftlab.store.sweeps import LaunchResult, complete, launch, launched, verify
 from nftlab.store.tables import SCHEMA, STATES
 
@@ -21,7 +22,9 @@ __all__ = [
     "LaunchResult",
     "Outcome",
     "Queue",
+    "Steered",
     "Worker",
+    "cancel",
     "complete",
     "cost_left",
     "cost_of",
@@ -32,9 +35,13 @@ __all__ = [
     "launch",
     "launched",
     "open_db",
+    "pause",
     "remember",
+    "resume",
+    "set_priority",
     "shown",
     "status",
+    "stop",
     "story",
     "upgrade",
     "verify",
