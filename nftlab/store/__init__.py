@@ -3,13 +3,15 @@ what training costs is kept by `remember` and told by `cost_left`, `cost_of`.
 """
 
 from nftlab.store.engine import default_url, open_db, shown, upgrade
+from nftlab.store.export import curve_rows, job_rows
+from nftlab.store.extension import Extension, extension
 from nftlab.store.forecast import Forecast, cost_left, cost_of
 from nftlab.store.queue import Queue
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker
 from nftlab.store.runs import JobRow, curve, jobs, status, story
 from nftlab.store.speeds import known, remember
 from nftlab.store.steering import Steered, cancel, pause, resume, set_priority, stop
-from nftlab.store.sweeps import LaunchResult, complete, launch, launched, verify
+from nftlab.store.sweeps import LaunchResult, complete, launch, launched, trained, verify
 from nftlab.store.tables import SCHEMA, STATES
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "STATES",
     "Claim",
     "EpochRow",
+    "Extension",
     "Forecast",
     "JobRow",
     "LaunchResult",
@@ -29,7 +32,10 @@ __all__ = [
     "cost_left",
     "cost_of",
     "curve",
+    "curve_rows",
     "default_url",
+    "extension",
+    "job_rows",
     "jobs",
     "known",
     "launch",
@@ -43,6 +49,7 @@ __all__ = [
     "status",
     "stop",
     "story",
+    "trained",
     "upgrade",
     "verify",
 ]

@@ -113,6 +113,13 @@ def launched(engine: Engine) -> list[dict[str, Any]]:
     return found
 
 
+def trained(engine: Engine) -> dict[str, float]:
+    """Seconds of training that the jobs of each sweep took so far."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(jobs.c.sweep, func.sum(jobs.c.seconds)).group_by(jobs.c.sweep)).all()
+    return {sweep: round(seconds, 3) for sweep, seconds in rows}
+
+
 def _of(name: str, *columns: Any) -> Select[Any]:
     return select(*columns).where(jobs.c.sweep == name).order_by(jobs.c.id)
 
