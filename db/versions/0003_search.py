@@ -13,6 +13,11 @@ def upgrade() -> None:
     op.add_column("sweeps", sa.Column("state", sa.Text(), nullable=False, server_default="active"))
     op.add_column("sweeps", sa.Column("proposer", sa.Text()))
     op.add_column("sweeps", sa.Column("proposer_until", sa.Double()))
+    op.add_column("jobs", sa.Column("paused", sa.Boolean(), nullable=False, server_default=sa.text("false")))
+    for name, columns in (("jobs_head", [sa.text("priority DESC"), "id"]), ("jobs_pack", ["pack_key", sa.text("priority DESC"), "id"])):
+        where = sa.text("state = 'queued' AND NOT paused")
+        op.drop_index(name, "jobs")
+        op.create_index(name, "jobs", columns, sqlite_where=where, postgresql_where=where)
     op.create_table(
         "proposals",
         sa.Column("sweep", sa.Text(), sa.ForeignKey("sweeps.name"), nullable=False),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nftlab.cli.database import to_read
-from nftlab.cli.options import Db, Json, Seed, State, Sweep, Where, Yes, check_state, parse_where
+from nftlab.cli.options import Db, Json, Seed, State, Sweep, Where, Yes, select
 from nftlab.cli.output import confirm, emit, emit_json, number, say, table
 from nftlab.errors import NotFoundError, UsageError
 
@@ -27,7 +27,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show,
 @app.command("list")
 def list_(sweep: Sweep = None, state: State = None, where: Where = None, seed: Seed = None, as_json: Json = False, db: Db = None) -> None:
     """List jobs."""
-    rows = _select(to_read(db), sweep, state, where, seed)
+    rows = select(to_read(db), sweep, state, where, seed)
     if as_json:
         return emit_json([as_dict(row) for row in rows])
     columns, lines = _lines(rows)
@@ -93,7 +93,7 @@ def _change(verb: str, keys: list[str] | None, selectors: tuple[Any, ...], yes: 
     from nftlab.store import Queue
 
     engine = to_read(db)
-    rows = [_one(engine, key) for key in keys or []] or _select(engine, *selectors)
+    rows = [_one(engine, key) for key in keys or []] or select(engine, *selectors)
     ids = {row.job_id for row in rows if row.state in CHANGED_BY[verb]}
     if engine is None or not ids:
         return say(f"nothing to {verb}: {len(rows)} jobs found, none of them {' or '.join(CHANGED_BY[verb])}")
@@ -102,14 +102,6 @@ def _change(verb: str, keys: list[str] | None, selectors: tuple[Any, ...], yes: 
     queue = Queue(engine)
     changed = queue.retry(ids) if verb == "retry" else queue.cancel(ids)
     say(f"{changed} jobs {'queued again' if verb == 'retry' else 'cancelled'}")
-
-
-def _select(engine: Engine | None, sweep: str | None, state: str | None, where: list[str] | None, seed: int | None) -> list[JobRow]:
-    from nftlab import store
-
-    check_state(state)
-    wanted = parse_where(where)
-    return [] if engine is None else store.jobs(engine, sweep=sweep, state=state, where=wanted, seed=seed)
 
 
 def _one(engine: Engine | None, key: str) -> JobRow:

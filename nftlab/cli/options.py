@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nftlab.errors import UsageError
 from nftlab.hypers import ALGORITHMS, nearest
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from nftlab.store import JobRow
 
 Db = Annotated[
     str | None,
@@ -19,6 +25,27 @@ Sweep = Annotated[str | None, typer.Option("--sweep", metavar="NAME", help="Only
 State = Annotated[str | None, typer.Option("--state", metavar="STATE", help="Only jobs in this state, such as failed.")]
 Where = Annotated[list[str] | None, typer.Option("--where", metavar="K=V", help="Only jobs with this parameter value; repeatable.")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Only jobs with this seed.")]
+Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A launched sweep, or the file that it was launched from.")]
+Priority = Annotated[int | None, typer.Option("--priority", metavar="N", help="Before all jobs of a lower priority; 0 unless said.")]
+
+
+def sweep_name(given: str) -> str:
+    """The name of the sweep that a file holds, or what was given."""
+    if not given.endswith((".yaml", ".yml")):
+        return given
+    from nftlab.resources import find_sweep
+    from nftlab.spec import load
+
+    return load(Path(find_sweep(given))).name
+
+
+def select(engine: Engine | None, sweep: str | None, state: str | None, where: list[str] | None, seed: int | None) -> list[JobRow]:
+    """The jobs that the selectors choose; none without a job table. Raises UsageError for a selector that can choose nothing."""
+    from nftlab import store
+
+    check_state(state)
+    wanted = parse_where(where)
+    return [] if engine is None else store.jobs(engine, sweep=sweep, state=state, where=wanted, seed=seed)
 
 
 def check_state(state: str | None) -> None:

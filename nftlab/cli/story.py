@@ -31,6 +31,12 @@ def moment(at: float | None) -> str:
     return "–" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def code(identity: Mapping[str, Any]) -> str:
+    """Which code it was, such as `code 1a2b3c4d5e6f with uncommitted changes`."""
+    sha = identity.get("git_sha")
+    return f"code {sha[:12]}{' with uncommitted changes' if identity.get('dirty') else ''}" if sha else "code of no commit"
+
+
 def _standing(row: JobRow) -> str:
     best = f", best epoch {row.best_epoch}: validation {number(row.val_error)} %, test {number(row.test_error)} %" if row.best_epoch else ""
     diverged = ", diverged" if row.diverged else ""
@@ -39,8 +45,7 @@ def _standing(row: JobRow) -> str:
 
 def _attempt(attempt: Mapping[str, Any]) -> list[str]:
     around = attempt["circumstances"]
-    sha = around.get("git_sha")
-    notes = [f"code {sha[:12]}{' with uncommitted changes' if around.get('dirty') else ''}" if sha else "code of no commit"]
+    notes = [code(around)]
     notes += [f"{name} {around[name]}" for name in ("device", "torch", "pack_size") if around.get(name) is not None]
     lines = [
         f"  {attempt['token']}. {moment(attempt['started_at'])} to {moment(attempt['ended_at'])}: {attempt['cause'] or 'running'}",
@@ -50,7 +55,8 @@ def _attempt(attempt: Mapping[str, Any]) -> list[str]:
 
 
 def _transition(move: Mapping[str, Any]) -> str:
-    return f"  {moment(move['at'])}  {move['source'] or 'new'} → {move['target']}  {move['why']}, by {move['who']} on {move['host']}"
+    by = f"by {move['who']} on {move['host']}, token {move['token']}"
+    return f"  {moment(move['at'])}  {move['source'] or 'new'} → {move['target']}  {move['why']}, {by}"
 
 
 def _curve(row: JobRow, curve: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nftlab.cli import export, standing, steer
 from nftlab.cli.database import to_read, to_write
 from nftlab.cli.forecast import expected, told
-from nftlab.cli.options import Db, Json, Yes
+from nftlab.cli.options import Db, Json, Name, Priority, Yes, sweep_name
 from nftlab.cli.output import confirm, emit, emit_json, printable, say, table
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from nftlab.spec import Sweep
-    from nftlab.store import Forecast, LaunchResult
+    from nftlab.store import Extension, Forecast, LaunchResult
 
 ENDS = 3  # configurations that --dry-run shows from each end
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Launch, check and list sweeps.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Launch, show, steer, check and export sweeps.")
 
 
 @app.command()
@@ -49,12 +49,13 @@ def launch(
     results = [store.launch(engine, sweep, code=code, rerun=rerun) for sweep in sweeps]
     counts = [{"sweep": result.sweep, "jobs_added": result.jobs_added, "jobs_known": result.jobs_known} for result in results]
     emit_json(_counted(counts)) if as_json else _added(results)
+    _standing(engine, [result.sweep for result in results])
     say(f"database: {shown}\nnext: nftlab worker --drain")
 
 
 @app.command()
 def verify(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A launched sweep, or the file that it was launched from.")],
+    name: Name,
     as_json: Json = False,
     db: Db = None,
 ) -> None:
@@ -62,7 +63,7 @@ def verify(
     from nftlab import store
     from nftlab.errors import NotFoundError
 
-    sweep = _name(name)
+    sweep = sweep_name(name)
     engine = to_read(db)
     if engine is None:
         raise NotFoundError(f"sweep {sweep!r} was never launched", f"nftlab sweep launch {name if name != sweep else 'FILE'}")
@@ -76,18 +77,46 @@ def verify(
         raise typer.Exit(1)
 
 
-@app.command("list")
-def list_(as_json: Json = False, db: Db = None) -> None:
-    """List launched sweeps, latest first."""
+@app.command()
+def extend(
+    path: Annotated[str, typer.Argument(metavar="FILE", help="The file of a launched sweep, with more seeds or values by now.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be added; change nothing.")] = False,
+    priority: Priority = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Also if the file no longer asks for jobs that it did: they stay.")] = False,
+    as_json: Json = False,
+    db: Db = None,
+) -> None:
+    """Add to a launched sweep the runs that its file asks for by now."""
     from nftlab import store
-    from nftlab.cli.story import moment
+    from nftlab.code import identity
+    from nftlab.errors import NotFoundError, UsageError
 
-    engine = to_read(db)
-    sweeps = store.launched(engine) if engine is not None else []
+    sweeps = _load([path])
+    if len(sweeps) != 1:
+        raise UsageError(f"{path} holds {len(sweeps)} sweeps: one is extended at a time")
+    sweep, engine = sweeps[0], to_read(db)
+    if engine is None:
+        raise NotFoundError(f"sweep {sweep.name!r} was never launched", f"nftlab sweep launch {path}")
+    found = store.extension(engine, sweep)
+    if found.dropped and not yes:
+        what = f"{path} no longer asks for {found.dropped} jobs of sweep {sweep.name}"
+        raise UsageError(what, "put back what it asked for, give it another name, or add --yes: they stay, but nothing asks for them")
+    _brings(sweep.name, found)
+    if not dry_run:
+        store.launch(engine, sweep, code=identity())
+        if priority is not None:
+            store.set_priority(engine, sweep.name, priority)
+        _standing(engine, [sweep.name])
+    counts = {"sweep": sweep.name, "jobs_added": found.added, "jobs_known": found.known}
     if as_json:
-        return emit_json([{"sweep": sweep.pop("name"), **sweep} for sweep in sweeps])
-    rows = [[s["name"], sum(s["jobs"].values()), *(s["jobs"][state] for state in store.STATES), moment(s["launched_at"])] for s in sweeps]
-    table(["sweep", "jobs", *store.STATES, "launched (UTC)"], rows, right=("jobs", *store.STATES))
+        return emit_json(counts | {"dropped": found.dropped, "seeds": found.seeds, "values": found.values})
+    emit(printable(f"{sweep.name}: {found.added} jobs {'to add' if dry_run else 'added'}, {found.known} known"))
+
+
+app.command("list")(standing.list_)
+app.command("show")(standing.show)
+for _verb in (steer.pause, steer.resume, steer.stop, steer.cancel, steer.priority, export.export):
+    app.command()(_verb)
 
 
 def _load(paths: list[str]) -> list[Sweep]:
@@ -166,14 +195,24 @@ def _added(results: list[LaunchResult]) -> None:
             say(f"{result.sweep}: {result.other_code} finished jobs ran with other code; --rerun runs them again")
 
 
-def _name(name: str) -> str:
-    """The name of the sweep that a file holds, or what was given."""
-    if not name.endswith((".yaml", ".yml")):
-        return name
-    from nftlab.resources import find_sweep
-    from nftlab.spec import load
+def _brings(name: str, found: Extension) -> None:
+    """Says what a file adds to a sweep, and what it no longer asks for."""
+    news = {"seeds": found.seeds} if found.seeds else {}
+    for what, values in {**news, **found.values}.items():
+        say(f"{name}: new {what} {', '.join(str(value) for value in values)}")
+    if found.dropped:
+        say(f"{name}: {found.dropped} jobs in the table are no longer asked for; they stay")
 
-    return load(Path(find_sweep(name))).name
+
+def _standing(engine: Engine, names: list[str]) -> None:
+    """Says why jobs of sweeps that were launched again will not run."""
+    from nftlab import store
+
+    for sweep in store.launched(engine):
+        if sweep["name"] in names and sweep["state"] == "paused":
+            say(f"{sweep['name']} is paused; nftlab sweep resume {sweep['name']}")
+        if sweep["name"] in names and (count := sweep["jobs"]["cancelled"]):
+            say(f"{sweep['name']}: {count} cancelled jobs stay so; nftlab job retry --sweep {sweep['name']} --state cancelled")
 
 
 def _verdict(found: dict[str, Any], complete: bool) -> str:

@@ -3,13 +3,16 @@ what training costs is kept by `remember` and told by `cost_left`, `cost_of`.
 """
 
 from nftlab.store.engine import default_url, open_db, shown, upgrade
+from nftlab.store.export import curve_rows, job_rows
+from nftlab.store.extension import Extension, extension
 from nftlab.store.forecast import Forecast, cost_left, cost_of
 from nftlab.store.queue import Queue
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker
 from nftlab.store.runs import JobRow, curve, jobs, status, story
 from nftlab.store.slurm import done_by_task
 from nftlab.store.speeds import known, remember
-from nftlab.store.sweeps import LaunchResult, complete, launch, launched, verify
+from nftlab.store.steering import Steered, cancel, pause, resume, set_priority, stop
+from nftlab.store.sweeps import LaunchResult, complete, launch, launched, trained, verify
 from nftlab.store.tables import SCHEMA, STATES
 
 __all__ = [
@@ -17,27 +20,38 @@ __all__ = [
     "STATES",
     "Claim",
     "EpochRow",
+    "Extension",
     "Forecast",
     "JobRow",
     "LaunchResult",
     "Outcome",
     "Queue",
+    "Steered",
     "Worker",
+    "cancel",
     "complete",
     "cost_left",
     "cost_of",
     "curve",
+    "curve_rows",
     "default_url",
     "done_by_task",
+    "extension",
+    "job_rows",
     "jobs",
     "known",
     "launch",
     "launched",
     "open_db",
+    "pause",
     "remember",
+    "resume",
+    "set_priority",
     "shown",
     "status",
+    "stop",
     "story",
+    "trained",
     "upgrade",
     "verify",
 ]

@@ -16,6 +16,7 @@ CHUNK = 500  # jobs per statement when a user's verb touches many
 COMMANDS: dict[str, tuple[frozenset[str], str]] = {
     "retry": (frozenset({"failed", "quarantined", "cancelled"}), "queued"),
     "cancel": (frozenset({"queued", "running"}), "cancelled"),
+    "stop": (frozenset({"queued"}), "cancelled"),
     "rerun": (frozenset({"done", "pruned", "failed", "quarantined", "cancelled"}), "queued"),
 }
 

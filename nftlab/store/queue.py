@@ -164,9 +164,14 @@ class Queue:
         return {state: found.get(state, 0) for state in STATES}
 
     def drained(self) -> bool:
-        """Whether nothing is queued (backing off included) and nothing running."""
+        """Whether nothing is queued (backing off included, of paused sweeps not) and nothing running."""
         with session(self._engine, None) as talk:
             return not talk.ask("unfinished")[0].some
+
+    def paused(self) -> dict[str, int]:
+        """How many jobs wait in the queue for their sweep to be resumed, by sweep."""
+        with session(self._engine, None) as talk:
+            return {row.sweep: row.n for row in talk.ask("paused")}
 
     def retry(self, job_ids: Iterable[int], by: Worker | None = None) -> int:
         """Queue failed, quarantined and cancelled jobs again with fresh retries, from their checkpoints; returns how many."""

@@ -5,19 +5,27 @@ Written out rather than built, because the claim is the heart of the platform an
 
 from __future__ import annotations
 
+_SQLITE_NOW = "((julianday('now') - 2440587.5) * 86400.0)"
+# of the statement, not clock_timestamp(): a value that is stable within a statement can use an index
+_POSTGRES_NOW = "CAST(extract(epoch FROM statement_timestamp()) AS double precision)"
+_READY = "state = 'queued' AND NOT paused AND not_before <="
+
 WORDS: dict[str, dict[str, str]] = {
     "sqlite": {
-        "now": "((julianday('now') - 2440587.5) * 86400.0)",
+        "now": _SQLITE_NOW,
+        "ready": f"{_READY} {_SQLITE_NOW}",
         "among": "IN (SELECT value FROM json_each(:ids))",
+        "in_pack": "IN (SELECT id FROM pack)",
         "least": "min",
         "greatest": "max",
         "lock": "",  # the transaction began IMMEDIATE: it is the only writer
         "skip_locked": "",
     },
     "postgresql": {
-        # of the statement, not clock_timestamp(): a value that is stable within a statement can use an index
-        "now": "CAST(extract(epoch FROM statement_timestamp()) AS double precision)",
+        "now": _POSTGRES_NOW,
+        "ready": f"{_READY} {_POSTGRES_NOW}",
         "among": "= ANY(CAST(:ids AS bigint[]))",
+        "in_pack": "= ANY(ARRAY(SELECT id FROM pack))",  # IN would read the whole table: the planner expects a pack of thousands
         "least": "least",
         "greatest": "greatest",
         "lock": "FOR UPDATE",
@@ -28,34 +36,38 @@ WORDS: dict[str, dict[str, str]] = {
 _CLAIM = """
 WITH head AS MATERIALIZED (
     SELECT id, pack_key, alone FROM jobs
-    WHERE state = 'queued' AND not_before <= {now} {of_pack}
+    WHERE {ready} {of_pack}
     ORDER BY priority DESC, id LIMIT 1 {skip_locked}
 ), pack AS MATERIALIZED (
     SELECT id FROM jobs
-    WHERE state = 'queued' AND not_before <= {now} AND pack_key = (SELECT pack_key FROM head)
+    WHERE {ready} AND pack_key = (SELECT pack_key FROM head)
       AND (NOT alone OR id = (SELECT id FROM head))
     ORDER BY priority DESC, id LIMIT coalesce((SELECT CASE WHEN alone THEN 1 ELSE :k END FROM head), 0) {skip_locked}
 )
 UPDATE jobs SET state = 'running', token = token + 1, attempts = attempts + 1, lease_until = {now} + :lease,
     progress_at = {now}, stalled_after = :stalled_after, started_at = coalesce(started_at, {now})
-WHERE id IN (SELECT id FROM pack)
+WHERE id {in_pack}
 RETURNING id, job_key, sweep, trial_key, seed, config, token, pack_key, epoch, checkpoint, checkpoint_sha,
     previous, previous_sha, alone, priority
 """
 
+_CANCEL = "UPDATE jobs SET state = 'cancelled', lease_until = NULL, finished_at = {now} WHERE id {among}"
 
 TEMPLATES: dict[str, str] = {
     "now": "SELECT {now} AS now",
+    # on Postgres launches of one sweep take turns at this row
     "sweep": """
         INSERT INTO sweeps (name, method, metric, goal, priority, retries, source, path, code, launched_at)
         VALUES (:name, :method, :metric, :goal, :priority, :retries, :source, :path, :code, {now})
         ON CONFLICT (name) DO UPDATE SET method = excluded.method, metric = excluded.metric, goal = excluded.goal,
             priority = excluded.priority, retries = excluded.retries, source = excluded.source, path = excluded.path,
-            code = excluded.code, launched_at = excluded.launched_at""",  # on Postgres launches of one sweep take turns at this row
+            code = excluded.code, launched_at = excluded.launched_at,
+            state = CASE WHEN sweeps.state = 'stopped' THEN 'active' ELSE sweeps.state END""",
     "known": "SELECT job_key, id FROM jobs WHERE sweep = :sweep ORDER BY id",
     "job": """
-        INSERT INTO jobs (job_key, sweep, trial_key, seed, config, pack_key, priority, max_retries, created_at)
-        VALUES (:job_key, :sweep, :trial_key, :seed, :config, :pack_key, :priority, :max_retries, {now})
+        INSERT INTO jobs (job_key, sweep, trial_key, seed, config, pack_key, priority, max_retries, created_at, paused)
+        VALUES (:job_key, :sweep, :trial_key, :seed, :config, :pack_key, :priority, :max_retries, {now},
+            (SELECT state = 'paused' FROM sweeps WHERE name = :sweep))
         ON CONFLICT DO NOTHING""",
     "launched": """
         INSERT INTO transitions (job_id, source, target, who, host, why, at, token)
@@ -68,14 +80,14 @@ TEMPLATES: dict[str, str] = {
     "claim_more": _CLAIM.replace("{of_pack}", "AND pack_key = :pack_key AND NOT alone"),
     "claimable": """
         SELECT count(*) AS n FROM (
-            SELECT id FROM jobs WHERE state = 'queued' AND not_before <= {now} AND pack_key = :pack_key AND NOT alone LIMIT :most
+            SELECT id FROM jobs WHERE {ready} AND pack_key = :pack_key AND NOT alone LIMIT :most
         ) AS waiting
         WHERE (
-            SELECT priority FROM jobs WHERE state = 'queued' AND not_before <= {now} AND pack_key = :pack_key AND NOT alone
+            SELECT priority FROM jobs WHERE {ready} AND pack_key = :pack_key AND NOT alone
             ORDER BY priority DESC, id LIMIT 1
-        ) >= (SELECT priority FROM jobs WHERE state = 'queued' AND not_before <= {now} ORDER BY priority DESC, id LIMIT 1)""",
+        ) >= (SELECT priority FROM jobs WHERE {ready} ORDER BY priority DESC, id LIMIT 1)""",
     "peek": """
-        SELECT config, pack_key, alone FROM jobs WHERE state = 'queued' AND not_before <= {now}
+        SELECT config, pack_key, alone FROM jobs WHERE {ready}
         ORDER BY priority DESC, id LIMIT 1""",
     "attempt": """
         INSERT INTO attempts (job_id, token, worker, host, pid, started_at, circumstances)
@@ -128,9 +140,22 @@ TEMPLATES: dict[str, str] = {
             finished_at = NULL, alone = :alone WHERE id = :job_id""",
     "counts": "SELECT state, count(*) AS n FROM jobs GROUP BY state",
     "unfinished": """
-        SELECT (SELECT id FROM jobs WHERE state = 'queued' ORDER BY priority DESC, id LIMIT 1) IS NOT NULL
+        SELECT (SELECT id FROM jobs WHERE state = 'queued' AND NOT paused ORDER BY priority DESC, id LIMIT 1) IS NOT NULL
             OR (SELECT id FROM jobs WHERE state = 'running' ORDER BY lease_until LIMIT 1) IS NOT NULL AS some""",
-    "cancel": "UPDATE jobs SET state = 'cancelled', lease_until = NULL, finished_at = {now} WHERE id {among}",
+    "paused": """
+        SELECT sweep, count(*) AS n FROM jobs
+        WHERE state = 'queued' AND sweep IN (SELECT name FROM sweeps WHERE state = 'paused') GROUP BY sweep ORDER BY sweep""",
+    "sweep_state": "SELECT state FROM sweeps WHERE name = :sweep {lock}",
+    "steer": "UPDATE sweeps SET state = :state WHERE name = :sweep",
+    # all of them, as with priorities: a job that is running or failed now may be queued again
+    "hold": """
+        UPDATE jobs SET paused = :paused WHERE id IN (SELECT id FROM jobs WHERE sweep = :sweep ORDER BY id {lock})""",
+    "unfinished_of": "SELECT id, state FROM jobs WHERE sweep = :sweep AND state IN ('queued', 'running')",
+    "priority": "UPDATE sweeps SET priority = :priority WHERE name = :sweep",
+    "priorities": """
+        UPDATE jobs SET priority = :priority WHERE id IN (SELECT id FROM jobs WHERE sweep = :sweep ORDER BY id {lock})""",
+    "cancel": _CANCEL,
+    "stop": _CANCEL,  # the same for other states: see moves.COMMANDS
     "retry": """
         UPDATE jobs SET state = 'queued', retries = 0, losses = 0, not_before = 0, error = NULL, finished_at = NULL
         WHERE id {among}""",

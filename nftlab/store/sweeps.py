@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, Select, func, select, text
 
-from nftlab.errors import NotFoundError
 from nftlab.store.moves import command
 from nftlab.store.records import Worker
 from nftlab.store.session import session
+from nftlab.store.steering import never_launched
 from nftlab.store.tables import ACCEPTED, STATES, jobs, sweeps
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ def verify(engine: Engine, name: str) -> dict[str, Any]:
     with engine.connect() as connection:
         source = connection.execute(select(sweeps.c.source).where(sweeps.c.name == name)).scalar()
         if source is None:
-            launched = ", ".join(connection.execute(select(sweeps.c.name).order_by(sweeps.c.name)).scalars()) or "none"
-            raise NotFoundError(f"sweep {name!r} was never launched into this database", f"launched are: {launched}")
+            raise never_launched(connection, name)
         rows = connection.execute(_of(name, jobs.c.trial_key, jobs.c.seed, jobs.c.state, jobs.c.id)).all()
         finishes: dict[int, int] = {row.job_id: row.n for row in connection.execute(text(_FINISHES), {"name": name})}
     expected = {(trial.key, seed) for _, trial, seed in load_text(source, where=f"the stored file of sweep {name}").jobs()}
@@ -112,6 +111,13 @@ def launched(engine: Engine) -> list[dict[str, Any]]:
         sweep["code"] = json.loads(sweep["code"])
         sweep["jobs"] = {state: by_sweep.get((sweep["name"], state), 0) for state in STATES}
     return found
+
+
+def trained(engine: Engine) -> dict[str, float]:
+    """Seconds of training that the jobs of each sweep took so far."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(jobs.c.sweep, func.sum(jobs.c.seconds)).group_by(jobs.c.sweep)).all()
+    return {sweep: round(seconds, 3) for sweep, seconds in rows}
 
 
 def _of(name: str, *columns: Any) -> Select[Any]:

@@ -65,6 +65,7 @@ jobs = Table(
     Column("state", Text, nullable=False, server_default="queued"),
     Column("priority", Integer, nullable=False),
     Column("alone", Boolean, nullable=False, server_default=text("false")),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),  # with its sweep; kept here for the indexes below
     Column("not_before", Double, nullable=False, server_default=text("0")),  # backing off until then
     Column("token", Integer, nullable=False, server_default=text("0")),  # counts claims; the last claim's fences all earlier ones
     Column("lease_until", Double),
@@ -97,8 +98,8 @@ def _partial(name: str, where: str, *columns: ColumnElement[Any]) -> Index:
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
-_partial("jobs_head", "state = 'queued'", jobs.c.priority.desc(), jobs.c.id)
-_partial("jobs_pack", "state = 'queued'", jobs.c.pack_key, jobs.c.priority.desc(), jobs.c.id)
+_partial("jobs_head", "state = 'queued' AND NOT paused", jobs.c.priority.desc(), jobs.c.id)
+_partial("jobs_pack", "state = 'queued' AND NOT paused", jobs.c.pack_key, jobs.c.priority.desc(), jobs.c.id)
 _partial("jobs_lease", "state = 'running'", jobs.c.lease_until)
 _partial("jobs_finished", "finished_at IS NOT NULL", jobs.c.finished_at)
 Index("jobs_by_sweep", jobs.c.sweep, jobs.c.state)

@@ -72,7 +72,17 @@ def test_show_tells_the_story(launched: Invoke, queue: Queue) -> None:
     job = claim(queue)[0]
     queue.fail(job, "Traceback\n  line\nRuntimeError: \x1b[31mno luck", cause="crash")
     text = launched("job", "show", job.job_key).stdout
-    for told in (job.job_key, "sweep small", "network: fc-a", "crash", "no luck", "new → queued", "queued → running", "code aaaaaaaaaaaa"):
+    for told in (
+        job.job_key,
+        "sweep small",
+        "network: fc-a",
+        "crash",
+        "no luck",
+        "new → queued",
+        "queued → running",
+        "claimed, by tester on here, token 1",
+        "code aaaaaaaaaaaa",
+    ):
         assert told in text
     assert "\x1b" not in text
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from nftlab.store import Queue, open_db
 from tests.store.jobtable import sql
 
-TABLES = "sweeps, jobs, attempts, transitions, epoch_rows, speeds"
+TABLES = "sweeps, jobs, attempts, transitions, epoch_rows, speeds, proposals, snapshots"
 
 
 @pytest.fixture(scope="session")

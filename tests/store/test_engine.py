@@ -121,7 +121,12 @@ def test_a_database_of_the_first_schema_is_refused_and_upgraded(
         then.setattr("nftlab.store.engine.SCHEMA", "0001")
         old = open_db(url, create=True)
         assert old is not None
-        launch(old, make_sweep(), code=CODE)
+        sql(old, "INSERT INTO sweeps VALUES ('s', 'grid', 'val/error', 'minimize', 0, 3, '', '', '{}', 0)")
+        for number in range(12):
+            row = f"('{number}', 's', '{number}', 0, '{{}}', 'p', 0, 3, 0)"
+            sql(
+                old, f"INSERT INTO jobs (job_key, sweep, trial_key, seed, config, pack_key, priority, max_retries, created_at) VALUES {row}"
+            )
         assert "speeds" not in inspect(old).get_table_names()
         old.dispose()
     for create in (True, False):
@@ -131,6 +136,7 @@ def test_a_database_of_the_first_schema_is_refused_and_upgraded(
     new = open_db(url, create=False)
     assert new is not None
     assert len(jobs(new)) == 12
+    assert len(Queue(new).claim(ANN, 20, CODE)) == 12
     remember(new, "gpu", "k", [Speed(1, "mapped", 1.0, 1.0, 1.0, 0, 0)])
     assert len(known(new, "gpu", "k")) == 1
     new.dispose()

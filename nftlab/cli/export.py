@@ -1,0 +1,78 @@
+"""`nftlab sweep export`: jobs or curves as CSV or JSON lines."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nftlab.cli.database import to_read
+from nftlab.cli.options import Db, Name, Seed, State, Where, select, sweep_name
+from nftlab.cli.output import emit, say
+from nftlab.errors import DiskError, NotFoundError, UsageError
+
+FORMATS = ("csv", "jsonl")
+
+
+def export(
+    name: Name,
+    curves: Annotated[bool, typer.Option("--curves", help="A row per epoch instead of one per job.")] = False,
+    fmt: Annotated[
+        str | None, typer.Option("--format", metavar="F", help="csv or jsonl; default: by the ending of --out, else csv.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of stdout.")] = None,
+    state: State = None,
+    where: Where = None,
+    seed: Seed = None,
+    db: Db = None,
+) -> None:
+    """Print a sweep's jobs, or their curves, for other programs to read."""
+    from nftlab import store
+
+    fmt = fmt or (out.suffix.lstrip(".") if out is not None and out.suffix.lstrip(".") in FORMATS else "csv")
+    if fmt not in FORMATS:
+        raise UsageError(f"--format {fmt!r} is not one of {', '.join(FORMATS)}")
+    sweep, engine = sweep_name(name), to_read(db)
+    if engine is not None and sweep not in {found["name"] for found in store.launched(engine)}:
+        raise NotFoundError(f"sweep {sweep!r} was never launched", "see nftlab sweep list")
+    chosen = select(engine, sweep, state, where, seed)
+    rows = store.curve_rows(engine, chosen) if curves and engine is not None else store.job_rows(chosen)
+    text = _csv(rows) if fmt == "csv" else "".join(json.dumps(row) + "\n" for row in rows)
+    if out is None:
+        if text:
+            emit(text)
+        return
+    _write(out, text)
+    say(f"{len(rows)} rows in {out}")
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Every key that a row has is a column; what a row lacks, or has no number for, is empty."""
+    columns = dict.fromkeys(name for row in rows for name in row)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*columns], restval="", lineterminator="\n")
+    if columns:
+        writer.writeheader()
+    writer.writerows({name: str(value).lower() if isinstance(value, bool) else value for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _write(path: Path, text: str) -> None:
+    """The file is there whole or not at all. Raises DiskError."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(text)
+        aside.replace(path)
+    except OSError as error:
+        raise DiskError(f"{path} cannot be written: {error.strerror or error}", "name another file with --out") from error
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink()

@@ -1,0 +1,90 @@
+"""`nftlab sweep list|show`: how launched sweeps stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from nftlab.cli.database import to_read
+from nftlab.cli.forecast import told
+from nftlab.cli.options import Db, Json, Name, sweep_name
+from nftlab.cli.output import duration, emit, emit_json, printable, table
+from nftlab.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from nftlab.store import Forecast
+
+
+def list_(as_json: Json = False, db: Db = None) -> None:
+    """List launched sweeps, latest first."""
+    from nftlab import store
+    from nftlab.cli.story import moment
+
+    engine = to_read(db)
+    sweeps = _all(engine) if engine is not None else []
+    for sweep in sweeps:
+        sweep["eta_seconds"] = store.status(engine, sweep=sweep["sweep"])["eta_seconds"] if engine is not None else None
+    if as_json:
+        return emit_json(sweeps)
+    numbers = ("jobs", *store.STATES)
+    times = [[duration(s["seconds"]), duration(s["eta_seconds"]), moment(s["launched_at"])] for s in sweeps]
+    rows = [
+        [s["sweep"], sum(s["jobs"].values()), *s["jobs"].values(), s["state"], _percent(s), *of_it]
+        for s, of_it in zip(sweeps, times, strict=True)
+    ]
+    table(["sweep", *numbers, "sweep is", "recorded", "trained", "left", "launched (UTC)"], rows, right=(*numbers, "recorded"))
+
+
+def show(name: Name, as_json: Json = False, db: Db = None) -> None:
+    """Show how a sweep stands: its code, jobs, progress, cost so far and left, failures."""
+    from nftlab import store
+
+    sweep, engine = sweep_name(name), to_read(db)
+    found = next((one for one in _all(engine) if one["sweep"] == sweep), None) if engine is not None else None
+    if engine is None or found is None:
+        raise NotFoundError(f"sweep {sweep!r} was never launched", "see nftlab sweep list")
+    status, forecast = store.status(engine, sweep=sweep), store.cost_left(engine, sweep=sweep)
+    found |= {key: status[key] for key in ("jobs_per_hour", "eta_seconds", "failures")}
+    if as_json:
+        return emit_json(found | {"forecast": asdict(forecast)})
+    emit(printable("\n".join(_lines(found, forecast))))
+
+
+def _all(engine: Engine) -> list[dict[str, Any]]:
+    """Every sweep as scripts read it; keys are stable, more may be added. `progress`: the share of its jobs that are recorded."""
+    from nftlab import store
+
+    seconds = store.trained(engine)
+    found = [{"sweep": sweep.pop("name"), **sweep} for sweep in store.launched(engine)]
+    for sweep in found:
+        total = sum(sweep["jobs"].values())
+        recorded = sweep["jobs"]["done"] + sweep["jobs"]["pruned"]
+        sweep |= {"progress": round(recorded / total, 4) if total else 0.0, "seconds": seconds.get(sweep["sweep"], 0.0)}
+    return found
+
+
+def _lines(found: Mapping[str, Any], forecast: Forecast) -> list[str]:
+    from nftlab.cli.story import code, moment
+
+    jobs = found["jobs"]
+    counted = ", ".join(f"{count} {state}" for state, count in jobs.items() if count) or "none"
+    waits = f"; nftlab sweep resume {found['sweep']}" if found["state"] == "paused" else ""
+    lines = [
+        f"sweep {found['sweep']}: {found['state']}, priority {found['priority']}{waits}",
+        f"launched {moment(found['launched_at'])} from {found['path']}, {code(found['code'])}",
+        f"method {found['method']}, {found['metric']} ({found['goal']})",
+        f"jobs: {sum(jobs.values())}, {counted}",
+        f"recorded: {_percent(found)}, {duration(found['seconds'])} of training so far",
+    ]
+    if found["jobs_per_hour"] and found["eta_seconds"] != 0:
+        lines.append(f"{found['jobs_per_hour']:.1f} jobs per hour, {duration(found['eta_seconds'])} left")
+    if cost := told(forecast):
+        lines.append(f"left: {cost}")
+    return [*lines, *(f"failed: {failure['job']}: {failure['error'] or 'no message'}" for failure in found["failures"])]
+
+
+def _percent(sweep: Mapping[str, Any]) -> str:
+    return f"{100 * sweep['progress']:.0f} %"

@@ -1,0 +1,55 @@
+"""What a sweep file would change about the sweep that was launched under its name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, select
+
+from nftlab.store.steering import never_launched
+from nftlab.store.tables import jobs, sweeps
+
+if TYPE_CHECKING:
+    from nftlab.spec import Sweep
+
+
+@dataclass(frozen=True)
+class Extension:
+    """The jobs a file would add, those the table has of it, and those in the table that it no longer asks for.
+
+    `seeds` and `values` (by parameter) are what the new jobs bring that no job in the table has.
+    """
+
+    added: int
+    known: int
+    dropped: int
+    seeds: list[int]
+    values: dict[str, list[Any]]
+
+
+def extension(engine: Engine, sweep: Sweep) -> Extension:
+    """Compare a sweep file with the table; nothing is changed. Raises NotFoundError for a sweep that was never launched."""
+    with engine.connect() as connection:
+        if connection.execute(select(sweeps.c.name).where(sweeps.c.name == sweep.name)).scalar() is None:
+            raise never_launched(connection, sweep.name)
+        rows = connection.execute(select(jobs.c.job_key, jobs.c.seed, jobs.c.config).where(jobs.c.sweep == sweep.name)).all()
+    had = {row.job_key for row in rows}
+    asked = {key: (trial, seed) for key, trial, seed in sweep.jobs()}
+    new = {key: of for key, of in asked.items() if key not in had}
+    seeds = sorted({seed for _, seed in new.values()} - {row.seed for row in rows})
+    before = _values([json.loads(config) for config in {row.config for row in rows}])
+    after = _values([trial.config for trial in {trial.key: trial for trial, _ in new.values()}.values()])
+    fresh = {name: [json.loads(value) for value in values if value not in before.get(name, {})] for name, values in after.items()}
+    values = {name: found for name, found in fresh.items() if found}
+    return Extension(len(new), len(asked) - len(new), len(had - asked.keys()), seeds, values)
+
+
+def _values(configs: list[dict[str, Any]]) -> dict[str, dict[str, None]]:
+    """The values of every parameter in order of appearance, as JSON: 1 and true are two values."""
+    found: dict[str, dict[str, None]] = {}
+    for config in configs:
+        for name, value in config.items():
+            found.setdefault(name, {})[json.dumps(value)] = None
+    return found

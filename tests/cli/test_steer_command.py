@@ -1,0 +1,103 @@
+"""Pausing, resuming, stopping, cancelling, putting first and extending sweeps from the command line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nftlab.store import Queue
+from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, read
+
+
+def shown(invoke: Invoke) -> dict[str, object]:
+    found: dict[str, object] = read(invoke("sweep", "show", "small", "--json"))
+    return found
+
+
+def test_pause_and_resume(launched: Invoke, queue: Queue) -> None:
+    claim(queue)
+    paused = launched("sweep", "pause", "small")
+    assert (paused.exit_code, paused.stdout) == (0, "")
+    assert "small is paused: 5 queued jobs wait, 1 running go on; nftlab sweep resume small" in paused.stderr
+    assert (shown(launched)["state"], claim(queue)) == ("paused", [])
+    assert "nftlab sweep resume small" in launched("sweep", "show", "small").stdout
+    assert "small is paused" in launched("sweep", "launch", "small.yaml").stderr
+    assert "small is active: 5 queued, 1 running" in launched("sweep", "resume", "small.yaml", "--priority", "4").stderr
+    assert (shown(launched)["state"], shown(launched)["priority"], len(claim(queue))) == ("active", 4, 1)
+
+
+def test_stop_and_cancel(launched: Invoke, queue: Queue) -> None:
+    claim(queue)
+    assert "small is stopped: 5 jobs cancelled, 1 running will finish" in launched("sweep", "stop", "small").stderr
+    assert queue.counts() | {"running": 1, "cancelled": 5} == queue.counts()
+    assert launched("sweep", "pause", "small").exit_code == 2
+    assert "small is stopped: 1 jobs cancelled" in launched("sweep", "cancel", "small").stderr
+    for again in (launched("sweep", "resume", "small"), launched("sweep", "launch", "small.yaml")):
+        mend = re.search(r"6 cancelled jobs stay so; nftlab (job retry .*)", again.stderr)
+        assert mend, again.stderr
+    assert shown(launched)["state"] == "active"
+    assert launched(*mend[1].split()).exit_code == 0
+    assert queue.counts()["queued"] == JOBS
+
+
+@pytest.mark.parametrize("verb", ["stop", "cancel"])
+def test_more_than_ten_need_a_yes(verb: str, invoke: Invoke, folder: Path) -> None:
+    (folder / "small.yaml").write_text(SWEEP.replace("seeds: 2", "seeds: 4"))
+    invoke("sweep", "launch", "small.yaml")
+    refused = invoke("sweep", verb, "small")
+    assert (refused.exit_code, shown(invoke)["state"]) == (2, "active")
+    assert "--yes" in refused.stderr
+    assert "12 jobs cancelled" in invoke("sweep", verb, "small", "--yes").stderr
+
+
+def test_priority(launched: Invoke, folder: Path, queue: Queue) -> None:
+    (folder / "late.yaml").write_text(SWEEP.replace("small", "late"))
+    launched("sweep", "launch", "late.yaml")
+    assert launched("sweep", "priority", "late", "1").exit_code == 0
+    assert [job.sweep for job in claim(queue)] == ["late"]
+
+
+@pytest.mark.parametrize("words", [["pause"], ["resume"], ["stop"], ["cancel"], ["show"], ["export"]])
+def test_of_a_sweep_that_was_never_launched(words: list[str], launched: Invoke) -> None:
+    result = launched("sweep", *words, "nosuch")
+    assert (result.exit_code, result.stdout) == (66, "")
+    assert "nosuch" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["pause", "small"], ["cancel", "small"], ["show", "small"], ["priority", "small", "1"], ["extend", "small.yaml"]]
+)
+def test_without_a_database_nothing_is_created(words: list[str], invoke: Invoke, folder: Path) -> None:
+    assert invoke("sweep", *words).exit_code == 66
+    assert not (folder / "db").exists()
+
+
+def test_extend_says_what_is_new_and_adds_only_that(launched: Invoke, folder: Path, queue: Queue) -> None:
+    claim(queue)
+    (folder / "small.yaml").write_text(SWEEP.replace("seeds: 2", "seeds: 3").replace("[500, 2000]", "[500, 2000, 4000]"))
+    preview = launched("sweep", "extend", "small.yaml", "--dry-run")
+    assert preview.stdout == "small: 6 jobs to add, 6 known\n"
+    for told in ("small: new seeds 2", "small: new eta_max 4000.0"):
+        assert told in preview.stderr
+    assert sum(queue.counts().values()) == JOBS
+    found = read(launched("sweep", "extend", "small.yaml", "--json", "--priority", "2"))
+    assert found == {"sweep": "small", "jobs_added": 6, "jobs_known": 6, "dropped": 0, "seeds": [2], "values": {"eta_max": [4000.0]}}
+    assert (queue.counts()["queued"], queue.counts()["running"], shown(launched)["priority"]) == (11, 1, 2)
+    assert launched("sweep", "extend", "small.yaml").stdout == "small: 0 jobs added, 12 known\n"
+
+
+def test_extend_refuses_to_drop_jobs(launched: Invoke, folder: Path, queue: Queue) -> None:
+    (folder / "small.yaml").write_text(SWEEP.replace("[500, 2000]", "[500, 4000]"))
+    refused = launched("sweep", "extend", "small.yaml")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "no longer asks for 2 jobs of sweep small" in refused.stderr
+    assert sum(queue.counts().values()) == JOBS
+    assert launched("sweep", "extend", "small.yaml", "--yes").stdout == "small: 2 jobs added, 4 known\n"
+    assert read(launched("sweep", "verify", "small", "--json"))["extra"] == 2
+
+
+def test_extend_is_for_launched_sweeps(launched: Invoke, folder: Path) -> None:
+    (folder / "new.yaml").write_text(SWEEP.replace("small", "new"))
+    assert launched("sweep", "extend", "new.yaml").exit_code == 66
