@@ -106,7 +106,7 @@ def _launch(sweeps: list[Sweep], yes: bool, db: str | None) -> dict[str, int]:
     from nftlab import store
     from nftlab.code import identity
 
-    if not confirm("launch", sum(len(sweep.trials) * len(sweep.seeds) for sweep in sweeps), yes):
+    if not confirm("launch", sum(sweep.asked * len(sweep.seeds) for sweep in sweeps), yes):
         raise typer.Exit(1)
     engine, shown = to_write(db)
     code = identity()

@@ -150,14 +150,16 @@ def _notes(sweep: Sweep) -> None:
 def _preview(sweeps: list[Sweep], forecast: Forecast, as_json: bool) -> None:
     """What a launch would ask for and what all of it costs; also what is in the job table already."""
     counts: list[dict[str, Any]] = [
-        {"sweep": sweep.name, "jobs": len(sweep.trials) * len(sweep.seeds), "trials": len(sweep.trials), "seeds": sweep.seeds}
-        for sweep in sweeps
+        {"sweep": sweep.name, "jobs": sweep.asked * len(sweep.seeds), "trials": sweep.asked, "seeds": sweep.seeds} for sweep in sweeps
     ]
     if as_json:
         found = counts[0] if len(counts) == 1 else {"sweeps": counts, "jobs": sum(count["jobs"] for count in counts)}
         return emit_json(found | {"forecast": asdict(forecast)})
     for sweep, count in zip(sweeps, counts, strict=True):
         emit(printable(f"{sweep.name}: {count['trials']} configurations × {len(sweep.seeds)} seeds = {count['jobs']} jobs"))
+        if sweep.search:
+            emit(f"proposed by {sweep.search.sampler.name} while workers train: none is known yet")
+            continue
         configs = [trial.config for trial in sweep.trials]
         names = _differing(configs)
         rows = [[number, *(config.get(name, "–") for name in names)] for number, config in enumerate(configs, start=1)]
@@ -189,6 +191,8 @@ def _added(results: list[LaunchResult]) -> None:
     for result in results:
         again = f", {result.jobs_rerun} to run again" if result.jobs_rerun else ""
         emit(printable(f"{result.sweep}: {result.jobs_added} jobs added, {result.jobs_known} known{again}"))
+        if result.to_propose:
+            say(f"{result.sweep}: {result.to_propose} jobs more will be proposed while workers train")
         if result.dropped:
             say(f"{result.sweep}: {result.dropped} jobs in the table are no longer asked for; they stay")
         if result.other_code and not result.jobs_rerun:

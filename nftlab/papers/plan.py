@@ -42,7 +42,7 @@ def planned(item: Item, engine: Engine | None, scale: float = 1.0) -> list[Sweep
     """What an item asks for, sweep by sweep; without a database nothing of it is launched."""
     launched = {sweep["name"]: sweep["jobs"] for sweep in store.launched(engine)} if engine is not None else {}
     return [
-        SweepPlan(sweep, file, told_cost(sweep) if scale == 1 else "", len(sweep.trials) * len(sweep.seeds), launched.get(sweep.name, {}))
+        SweepPlan(sweep, file, told_cost(sweep) if scale == 1 else "", sweep.asked * len(sweep.seeds), launched.get(sweep.name, {}))
         for file, sweep in item_sweeps(item, scale).items()
     ]
 

@@ -37,6 +37,24 @@ DEFAULTS: dict[str, dict[str, Number]] = {
 
 
 @dataclass(frozen=True)
+class Range:
+    """Where a sampler looks for a number, both ends included: evenly, by its logarithm, or in steps from `low`."""
+
+    low: Number
+    high: Number
+    log: bool = False
+    step: Number | None = None
+
+    def draw(self, rng: Random) -> Number:
+        """One number at random."""
+        if self.step is not None:
+            return self.low + self.step * int(rng.random() * (round((self.high - self.low) / self.step) + 1))
+        if self.log:
+            return min(max(math.exp(_between(math.log(self.low), math.log(self.high), rng)), self.low), self.high)
+        return _between(self.low, self.high, rng)
+
+
+@dataclass(frozen=True)
 class Distribution:
     """A distribution with all its arguments, as W&B defines it: `q_` rounds to multiples of q, also past min and max.
 
@@ -64,12 +82,29 @@ class Distribution:
     def draw(self, rng: Random) -> Number:
         """One value; infinite where the arguments lead beyond the largest float."""
         try:
-            value = _SAMPLERS[self.kind.removeprefix("q_")](self.args, rng)
-            return self._rounded(value) if "q" in self.args else value
+            return self.settle(_SAMPLERS[self.kind.removeprefix("q_")](self.args, rng))
         except OverflowError:
             return math.inf
 
-    def _rounded(self, value: Number) -> Number:
+    def range(self) -> Range:
+        """Where a sampler looks: it learns what is likely, so of a normal only three sigmas to each side are taken, of beta 0 to 1."""
+        kind, log = self.kind.removeprefix("q_"), "log" in self.kind
+        if kind.endswith("normal"):
+            low, high = (self.args["mu"] + side * self.args["sigma"] for side in (-3, 3))
+        else:
+            low, high = self.args.get("min", 0.0), self.args.get("max", 1.0)
+        if log and not kind.endswith("_values"):
+            low, high = (math.exp(-high), math.exp(-low)) if kind.startswith("inv_") else (math.exp(low), math.exp(high))
+        if kind == "int_uniform":
+            return Range(low, high, step=1)
+        if "q" in self.args and not log:
+            return Range(self.settle(low), self.settle(high), step=self.args["q"])
+        return Range(float(low), float(high), log)
+
+    def settle(self, value: Number) -> Number:
+        """The value that a drawn or suggested number stands for."""
+        if "q" not in self.args:
+            return value
         step = self.args["q"]
         multiple = round(value / step)
         return multiple * step if isinstance(step, int) else float(multiple * _exact(step))

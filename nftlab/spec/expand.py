@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 from itertools import product
 from random import Random
@@ -13,25 +13,28 @@ from nftlab.hypers import ALGORITHMS, Hypers, build, check, nearest
 from nftlab.spec.grammar import Plan
 from nftlab.spec.model import Trial, trial_of
 from nftlab.spec.parameters import MOST_POINTS, Option
+from nftlab.spec.space import Point, Search, Space
 
+PROBES = 5000  # trials that check a search's parameters
 TRIES = 1000  # draws for one trial before a random sweep says that there are no more distinct ones
-
-Point = dict[str, Option]
 
 
 @dataclasses.dataclass(frozen=True)
 class Expansion:
-    """The distinct trials in order, what happened on the way, and how many points were written in two ways."""
+    """The distinct trials in order, what happened on the way, and how many points were written in two ways; or the search for them."""
 
     trials: tuple[Trial, ...]
     notes: tuple[str, ...]
-    duplicates: int
+    duplicates: int = 0
+    search: Search | None = None
 
 
 def expand(plan: Plan) -> Expansion | None:
     """Every trial of a plan; None after reporting what no algorithm can run."""
     declared = _declared(plan)
     _report_undeclared(plan, declared)
+    if plan.method == "bayes":
+        return _searched(plan, declared)
     points = _grid(plan, declared) if plan.method == "grid" else _draws(plan, declared)
     trials = list(_trials(plan, points))
     if len(trials) < len(points) or not points:
@@ -62,6 +65,25 @@ def _report_undeclared(plan: Plan, declared: dict[str, frozenset[str]]) -> None:
         who = f"{name} belongs to {', '.join(owners)}" if owners else f"no algorithm declares it{nearest(name, sorted(anywhere))}"
         listed = "" if "algorithm" in plan.parameters else " (no algorithm is given)"
         parameter.at.fail(f"does not apply to {', '.join(declared)}{listed}; {who}", at_key=True)
+
+
+def _searched(plan: Plan, declared: dict[str, frozenset[str]]) -> Expansion | None:
+    """The search of a plan, after trials that are not kept have shown that all listed values and the ends of all ranges can be trained."""
+    ends = dataclasses.replace(plan, parameters={name: parameter.ends() for name, parameter in plan.parameters.items()})
+    applying = _Applying(plan, declared)
+    whole = _size(ends) <= PROBES
+    points = _grid(ends, declared) if whole else [applying(_draw(ends, index, 0)) for index in range(PROBES)]
+    trials = list(_trials(plan, points))
+    if len(trials) < len(points) or plan.extensions.sampler is None:
+        return None
+    distinct = len({trial.key for trial in trials})
+    if whole and distinct < plan.run_cap and not any(parameter.distribution for parameter in plan.parameters.values()):
+        plan.at["run_cap"].fail(
+            f"{plan.run_cap} distinct trials are asked for; the listed values allow {distinct}; lower run_cap or widen the parameters"
+        )
+        return None
+    space = Space(plan, _axes(plan), applying)
+    return Expansion((), tuple(_notes(plan, declared, len(points))), search=Search(plan.run_cap, plan.extensions.sampler, space))
 
 
 def _axes(plan: Plan) -> list[tuple[str, ...]]:
@@ -142,8 +164,8 @@ class _Applying:
         self._when = {name: [(other, frozenset(values)) for other, values in parents.items()] for name, parents in when.items()}
         self._declared = declared
 
-    def __call__(self, point: Point) -> Point:
-        declared = self._declared[point["algorithm"].value if "algorithm" in point else Hypers.algorithm]
+    def __call__(self, point: Mapping[str, Option]) -> Point:
+        declared = self._declared[point["algorithm"].value if "algorithm" in self._order else Hypers.algorithm]
         kept: Point = {}
         for name in self._order:
             if name not in declared:

@@ -1,4 +1,4 @@
-"""What stands under `nftlab:` beside W&B's grammar: seeds, zip, when, priority, retries, sample_seed."""
+"""What stands under `nftlab:` beside W&B's grammar: seeds, zip, when, priority, retries, sample_seed, sampler, pruner."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nftlab.hypers import nearest
+from nftlab.spec.choosers import Pruner, Sampler, read_pruner, read_sampler
 from nftlab.spec.document import Cursor, show
 from nftlab.spec.parameters import Parameter
 
-KEYS = ("seeds", "zip", "when", "priority", "retries", "sample_seed")
-LATER = {key: "this version has no such setting; allowed: " + ", ".join(KEYS) for key in ("budget", "pack", "sampler", "slots")}
+KEYS = ("seeds", "zip", "when", "priority", "retries", "sample_seed", "sampler", "pruner")
+LATER = {key: "this version has no such setting; allowed: " + ", ".join(KEYS) for key in ("budget", "pack", "slots")}
 MOST_SEEDS = 10_000
 _INT32 = 2**31 - 1  # what torch, numpy and the job table take alike
 
@@ -26,6 +27,8 @@ class Extensions:
     priority: int = 0
     retries: int = 3
     sample_seed: int = 0
+    sampler: Sampler | None = None
+    pruner: Pruner | None = None
 
     def restricted(self, names: Set[str]) -> Extensions:
         """The settings without the groups and conditions that speak of other parameters."""
@@ -51,7 +54,13 @@ def read_extensions(at: Cursor | None, parameters: Mapping[str, Parameter | None
     if "sample_seed" in keys:
         found["sample_seed"] = keys["sample_seed"].whole()
         if method == "grid":
-            keys["sample_seed"].fail("a grid draws nothing; sample_seed needs method: random", at_key=True)
+            keys["sample_seed"].fail("a grid draws nothing; sample_seed needs method: random or bayes", at_key=True)
+    if method == "bayes":
+        found["sampler"] = read_sampler(keys.get("sampler"), found.get("sample_seed") or 0)
+    elif "sampler" in keys:
+        keys["sampler"].fail("only a search has a sampler; it needs method: bayes", at_key=True)
+    if "pruner" in keys:
+        found["pruner"] = read_pruner(keys["pruner"])
     return Extensions(**{key: value for key, value in found.items() if value is not None})
 
 

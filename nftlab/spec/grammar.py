@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nftlab.hypers import ALGORITHMS, nearest
+from nftlab.spec.choosers import Pruner, read_early_terminate
 from nftlab.spec.document import Cursor, show
 from nftlab.spec.extensions import Extensions, read_extensions
 from nftlab.spec.model import Metric
@@ -14,16 +15,15 @@ from nftlab.spec.parameters import MOST_POINTS, Parameter, read_parameter
 
 IDLE = ("program", "command", "project", "entity")  # for W&B's own agents: accepted, and a note says they do nothing here
 LABELS = ("description", "apiVersion", "kind")
-KEYS = ("name", "method", "metric", "parameters", "run_cap", "nftlab", *IDLE, *LABELS)
+KEYS = ("name", "method", "metric", "parameters", "run_cap", "early_terminate", "nftlab", *IDLE, *LABELS)
 REFUSED = {
-    "early_terminate": "this version trains every trial to its end; delete early_terminate",
     "metrics": "this version has one metric; write metric: {name: val/error, goal: minimize}",
     "controller": "nftlab needs no controller; delete it",
     "scheduler": "nftlab needs no scheduler; delete it",
     "job": "nftlab trains its own algorithms, not W&B jobs; delete it",
     "image_uri": "nftlab runs no images; delete it",
 }
-METHODS = ("grid", "random")
+METHODS = ("grid", "random", "bayes")
 METRICS = ("train/loss", "train/error", "val/loss", "val/error", "test/loss", "test/error")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
@@ -38,6 +38,7 @@ class Plan:
     parameters: dict[str, Parameter]
     run_cap: int
     extensions: Extensions
+    pruner: Pruner | None
     notes: tuple[str, ...]
     at: dict[str, Cursor]
 
@@ -56,17 +57,18 @@ def read_plan(root: Cursor, default_name: str) -> Plan | None:
         root.fail("parameters is missing; write what to train, such as parameters: {algorithm: {value: ct}}")
     parameters = _parameters(keys.get("parameters"), method)
     extensions = read_extensions(keys.get("nftlab"), parameters, method)
+    pruner = _pruner(keys.get("early_terminate"), extensions)
     _repeats(parameters, extensions)
     whole = {key: parameter for key, parameter in parameters.items() if parameter}
     if method is None or not whole:
         return None
     if len(whole) < len(parameters):
         # Not to be launched, but the values that could be read are still checked, so that all problems are told at once;
-        # draws, or what the unread parameters decide, could only be guessed.
-        if method == "random" or not {"algorithm", "network", "dataset"}.isdisjoint(parameters.keys() - whole.keys()):
+        # draws, answers of a sampler, or what the unread parameters decide, could only be guessed.
+        if method != "grid" or not {"algorithm", "network", "dataset"}.isdisjoint(parameters.keys() - whole.keys()):
             return None
         extensions = extensions.restricted(whole.keys())
-    return Plan(name, method, metric, whole, run_cap, extensions, _notes(keys), keys)
+    return Plan(name, method, metric, whole, run_cap, extensions, pruner, _notes(keys), keys)
 
 
 def _name(at: Cursor | None, root: Cursor, default: str) -> str:
@@ -82,8 +84,8 @@ def _method(at: Cursor | None, root: Cursor) -> str | None:
     if at is None:
         root.fail(f"method is missing; write method: {' or '.join(METHODS)}")
         return None
-    if at.value in ("bayes", "custom"):
-        at.fail(f"{at.value} is not in this version; it has grid and random")
+    if at.value == "custom":
+        at.fail(f"custom is not in this version; it has {', '.join(METHODS)}")
         return None
     return at.one_of(METHODS)
 
@@ -109,13 +111,21 @@ def _metric(at: Cursor | None) -> Metric:
 def _run_cap(keys: dict[str, Cursor], method: str | None) -> int:
     at = keys.get("run_cap")
     if at is None:
-        if method == "random":
-            keys["method"].fail("random needs run_cap, the number of trials; write run_cap: 20")
+        if method in ("random", "bayes"):
+            keys["method"].fail(f"{method} needs run_cap, the number of trials; write run_cap: 20")
         return 0
     if method == "grid":
-        at.fail("a grid trains exactly the trials it lists; delete run_cap, or use method: random", at_key=True)
+        at.fail("a grid trains exactly the trials it lists; delete run_cap, or use method: random or bayes", at_key=True)
         return 0
     return at.whole(1, MOST_POINTS) or 0
+
+
+def _pruner(at: Cursor | None, extensions: Extensions) -> Pruner | None:
+    if at is None:
+        return extensions.pruner
+    if extensions.pruner:
+        at.fail("both early_terminate and nftlab.pruner; keep one", at_key=True)
+    return read_early_terminate(at)
 
 
 def _labels(keys: dict[str, Cursor]) -> None:

@@ -104,5 +104,7 @@ def _read(text: str, problems: Problems, default_name: str) -> tuple[Sweep, Curs
         path=problems.where,
         notes=(*plan.notes, *expansion.notes),
         duplicates=expansion.duplicates,
+        search=expansion.search,
+        pruner=plan.pruner,
     )
     return sweep, plan.at.get("name", root)

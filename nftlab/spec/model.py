@@ -7,9 +7,13 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nftlab.hypers import Hypers, config_of, static_of
+
+if TYPE_CHECKING:
+    from nftlab.spec.choosers import Pruner
+    from nftlab.spec.space import Search
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -39,7 +43,8 @@ class Sweep:
     """One sweep file, expanded; `source` is its text, `path` where it was read.
 
     `notes` tell what expansion did (parameters dropped, points that became equal by it); `duplicates` counts points that are the
-    same configuration although the file writes them differently.
+    same configuration although the file writes them differently. With a `search` there are no trials yet: a sampler proposes
+    them while others train. `pruner`: what ends jobs early, None: nothing does.
     """
 
     name: str
@@ -53,6 +58,13 @@ class Sweep:
     path: str = ""
     notes: tuple[str, ...] = ()
     duplicates: int = 0
+    search: Search | None = None
+    pruner: Pruner | None = None
+
+    @property
+    def asked(self) -> int:
+        """The trials that the file asks for, proposed already or not."""
+        return self.search.run_cap if self.search else len(self.trials)
 
     def jobs(self) -> Iterator[tuple[str, Trial, int]]:
         """Every (job key, trial, seed) the file asks for, seeds varying fastest."""

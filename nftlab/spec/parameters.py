@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from random import Random
 from typing import Any
@@ -45,6 +45,15 @@ class Parameter:
         if self.distribution is None:
             return self.options
         return [Option(value, self.at) for value in self.distribution.grid()]
+
+    def ends(self) -> Parameter:
+        """The parameter with the ends of its distribution as its options: where these can be trained, so can what lies between."""
+        if self.distribution is None:
+            return self
+        found = self.distribution.range()
+        return replace(
+            self, options=tuple(Option(self.distribution.settle(end), self.at) for end in (found.low, found.high)), distribution=None
+        )
 
     def draw(self, rng: Random) -> Option:
         """One option at random."""
@@ -135,6 +144,9 @@ def _listed(name: str, at: Cursor, kind: str, keys: dict[str, Cursor], method: s
 def _weights(at: Cursor, count: int, method: str | None) -> tuple[float, ...] | None:
     if method == "grid":
         at.fail("a grid has no probabilities; they need method: random", at_key=True)
+        return None
+    if method == "bayes":
+        at.fail("a sampler learns what is likely; probabilities need method: random", at_key=True)
         return None
     items = at.items()
     numbers = [item.number() for item in items or ()]

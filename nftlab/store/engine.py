@@ -172,6 +172,15 @@ def _migrate(engine: Engine, *, only_if_empty: bool) -> str | None:
 
 
 @contextmanager
+def making_tables(engine: Engine) -> Iterator[None]:
+    """Only one process at a time adds tables that others bring (Optuna's) to the database."""
+    with _alone(engine), engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        yield
+
+
+@contextmanager
 def _alone(engine: Engine) -> Iterator[None]:
     """Only one process at a time makes a SQLite file: its folder is locked while the file is turned to write-ahead logging."""
     file = _file(engine)

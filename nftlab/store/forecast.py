@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -60,14 +60,17 @@ def cost_left(engine: Engine, *, sweep: str | None = None) -> Forecast:
 def cost_of(engine: Engine | None, sweeps: Iterable[Sweep]) -> Forecast:
     """What all jobs of sweeps cost from their beginning, launched or not; without a job table no speed is known."""
     counted: dict[str, tuple[Mapping[str, Any], int]] = {}
+    to_propose = 0  # jobs of trials that no sampler has proposed yet: what they cost is not known
     for sweep in sweeps:
+        to_propose += (sweep.asked - len(sweep.trials)) * len(sweep.seeds)
         for trial in sweep.trials:
             config, count = counted.get(trial.pack_key, (trial.config, 0))
             counted[trial.pack_key] = config, count + len(sweep.seeds)
     if engine is None:
-        return Forecast(unknown_jobs=sum(count for _, count in counted.values()))
+        return Forecast(unknown_jobs=sum(count for _, count in counted.values()) + to_propose)
     with engine.connect() as connection:
-        return _forecast(connection, [_load(config, count, 0) for config, count in counted.values()])
+        found = _forecast(connection, [_load(config, count, 0) for config, count in counted.values()])
+        return replace(found, unknown_jobs=found.unknown_jobs + to_propose)
 
 
 def _load(config: Mapping[str, Any], count: int, done: int) -> _Load:

@@ -78,7 +78,7 @@ def curve(engine: Engine, job_id: int) -> list[dict[str, Any]]:
     query = select(epoch_rows).where(epoch_rows.c.job_id == job_id).order_by(epoch_rows.c.epoch)
     with engine.connect() as connection:
         rows = connection.execute(query).all()
-    return [{"epoch": row.epoch, "seconds": row.seconds, **_values(row._mapping["values"])} for row in rows]
+    return [{"epoch": row.epoch, "seconds": row.seconds, **values_of(row._mapping["values"])} for row in rows]
 
 
 def story(engine: Engine, job_key: str) -> dict[str, list[dict[str, Any]]]:
@@ -129,7 +129,8 @@ def _matches(has: Any, wanted: Any) -> bool:
     return type(has) is type(wanted) and has == wanted if isinstance(has, bool) or isinstance(wanted, bool) else bool(has == wanted)
 
 
-def _values(written: str) -> dict[str, float]:
+def values_of(written: str) -> dict[str, float]:
+    """The values of an epoch row as they were recorded; what was not finite is NaN."""
     return {name: float("nan") if value is None else value for name, value in json.loads(written).items()}
 
 

@@ -71,7 +71,7 @@ TEMPLATES: dict[str, str] = {
         ON CONFLICT DO NOTHING""",
     "launched": """
         INSERT INTO transitions (job_id, source, target, who, host, why, at, token)
-        SELECT id, NULL, 'queued', :who, :host, 'launched', {now}, 0 FROM jobs WHERE sweep = :sweep AND id > :after""",
+        SELECT id, NULL, 'queued', :who, :host, :why, {now}, 0 FROM jobs WHERE sweep = :sweep AND id > :after""",
     "accepted": """
         SELECT circumstances FROM attempts JOIN jobs ON jobs.id = attempts.job_id AND jobs.token = attempts.token
         WHERE sweep = :sweep AND state IN ('done', 'pruned')""",
@@ -159,6 +159,26 @@ TEMPLATES: dict[str, str] = {
     "retry": """
         UPDATE jobs SET state = 'queued', retries = 0, losses = 0, not_before = 0, error = NULL, finished_at = NULL
         WHERE id {among}""",
+    "prune": """
+        UPDATE jobs SET state = 'pruned', finished_at = {now}, lease_until = NULL, error = NULL WHERE id = :job_id""",
+    # One worker at a time proposes for a sweep; a turn that ran out may be taken over.
+    "take_turn": """
+        UPDATE sweeps SET proposer = :turn, proposer_until = {now} + :lease
+        WHERE name = :sweep AND (proposer IS NULL OR proposer = :turn OR proposer_until < {now}) RETURNING source""",
+    "end_turn": "UPDATE sweeps SET proposer = NULL, proposer_until = NULL WHERE name = :sweep AND proposer = :turn",
+    "turn": """
+        SELECT name, (SELECT count(*) FROM proposals WHERE sweep = :sweep) AS proposed FROM sweeps
+        WHERE name = :sweep AND proposer = :turn AND source = :source AND state = 'active' {lock}""",
+    "continued": """
+        SELECT min(number) AS number, jobs.trial_key, min(config) AS config, min(pack_key) AS pack_key FROM proposals
+        JOIN jobs ON jobs.sweep = proposals.sweep AND jobs.trial_key = proposals.trial_key
+        WHERE proposals.sweep = :sweep GROUP BY jobs.trial_key ORDER BY number""",
+    "proposal": "INSERT INTO proposals (sweep, number, trial_key, at) VALUES (:sweep, :number, :trial_key, {now})",
+    "told": "UPDATE proposals SET told = :told WHERE sweep = :sweep AND number = :number",
+    "exhausted": """
+        UPDATE sweeps SET state = 'stopped' WHERE name = :sweep AND proposer = :turn AND state = 'active'
+            AND NOT EXISTS (SELECT 1 FROM jobs WHERE sweep = :sweep AND state = 'queued')""",
+    "newest": "SELECT coalesce(max(id), 0) AS id FROM jobs WHERE sweep = :sweep",
     # What was observed in training adds up, and takes the place of what was merely measured before (epochs = 0), never the reverse.
     "speed": """
         INSERT INTO speeds (device, cost_key, lanes, way, seen, seconds, low, high, epochs, memory, at)

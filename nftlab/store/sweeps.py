@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, Select, func, select, text
 
+from nftlab.errors import ConfigError
 from nftlab.store.moves import command
 from nftlab.store.records import Worker
-from nftlab.store.session import session
+from nftlab.store.session import Session, session
 from nftlab.store.steering import never_launched
-from nftlab.store.tables import ACCEPTED, STATES, jobs, sweeps
+from nftlab.store.tables import ACCEPTED, STATES, jobs, proposals, sweeps
 
 if TYPE_CHECKING:
     from nftlab.spec import Sweep, Trial
@@ -30,7 +31,7 @@ class LaunchResult:
     """What a launch did. `jobs_known` were in the table before; `jobs_rerun` of those were queued again from scratch.
 
     `dropped`: jobs of this sweep in the table that the file no longer asks for (they stay); `other_code`: finished jobs that
-    ran with other code than the one launched now.
+    ran with other code than the one launched now; `to_propose`: jobs of a search that its sampler has not proposed yet.
     """
 
     sweep: str
@@ -39,6 +40,7 @@ class LaunchResult:
     jobs_rerun: int
     dropped: int
     other_code: int
+    to_propose: int = 0
 
 
 def launch(engine: Engine, sweep: Sweep, *, code: dict[str, Any], rerun: bool = False) -> LaunchResult:
@@ -46,28 +48,33 @@ def launch(engine: Engine, sweep: Sweep, *, code: dict[str, Any], rerun: bool = 
 
     `code` says what was launched: `git_sha` (None outside a repository) and `dirty` (hash of the uncommitted diff, None if
     clean). With `rerun`, finished jobs that the file asks for start again from scratch. Launching twice, or from many
-    processes at once, adds nothing the second time.
+    processes at once, adds nothing the second time. A search has jobs only for the trials that were proposed before: workers
+    propose the others. Raises ConfigError when it is launched again with other parameters or another metric.
     """
-    me, asked = Worker.me(), {key: (trial, seed) for key, trial, seed in sweep.jobs()}
+    me = Worker.me()
+    if sweep.search:
+        _refuse_change(engine, sweep)
     metric = {"metric": sweep.metric.name, "goal": sweep.metric.goal, "source": sweep.source, "path": sweep.path}
     row = {"name": sweep.name, "method": sweep.method, "priority": sweep.priority, "retries": sweep.retries, **metric}
     with session(engine) as talk:
         talk.tell("sweep", [row | {"code": json.dumps(code)}])
+        if sweep.search:
+            sweep = _continued(talk, sweep)
+        asked = {key: (trial, seed) for key, trial, seed in sweep.jobs()}
         known: dict[str, int] = {job.job_key: job.id for job in talk.ask("known", sweep=sweep.name)}
         new = [(key, trial, seed) for key, (trial, seed) in asked.items() if key not in known]
-        talk.tell("job", _rows(sweep, new))
-        after = max(known.values(), default=0)
-        talk.tell("launched", [{"sweep": sweep.name, "after": after, "who": me.name, "host": me.host}])
+        add_jobs(talk, sweep, new, max(known.values(), default=0), me, "launched")
         ran = [json.loads(job.circumstances) for job in talk.ask("accepted", sweep=sweep.name)]
         again = command(talk, "rerun", [job_id for key, job_id in known.items() if key in asked], me) if rerun else 0
     other = sum(any(was.get(name) != code.get(name) for name in ("git_sha", "dirty")) for was in ran)
-    return LaunchResult(sweep.name, len(new), len(asked) - len(new), again, len(known.keys() - asked.keys()), other)
+    to_propose = sweep.asked * len(sweep.seeds) - len(asked) if sweep.search else 0
+    return LaunchResult(sweep.name, len(new), len(asked) - len(new), again, len(known.keys() - asked.keys()), other, to_propose)
 
 
 def verify(engine: Engine, name: str) -> dict[str, Any]:
     """Expand the stored file again and compare it with what was recorded.
 
-    `expected` jobs are each counted once: as `missing` (not in the table, or done without a recorded finish) or by state.
+    `expected` jobs are each counted once: as `missing` (not in the table, not yet proposed, or done without a recorded finish) or by state.
     `duplicates`: finishes recorded beyond the first of a job, and rows beyond the first of a (trial, seed). `extra`: jobs in the
     table that the file does not ask for. Raises NotFoundError for a sweep that was never launched.
     """
@@ -79,7 +86,10 @@ def verify(engine: Engine, name: str) -> dict[str, Any]:
             raise never_launched(connection, name)
         rows = connection.execute(_of(name, jobs.c.trial_key, jobs.c.seed, jobs.c.state, jobs.c.id)).all()
         finishes: dict[int, int] = {row.job_id: row.n for row in connection.execute(text(_FINISHES), {"name": name})}
-    expected = {(trial.key, seed) for _, trial, seed in load_text(source, where=f"the stored file of sweep {name}").jobs()}
+    sweep = load_text(source, where=f"the stored file of sweep {name}")
+    keys = [trial.key for trial in sweep.trials] if sweep.search is None else _proposed(engine, name)[: sweep.asked]
+    expected = {(key, seed) for key in keys for seed in sweep.seeds}
+    to_propose = (sweep.asked - len(keys)) * len(sweep.seeds)
     states: Counter[str] = Counter()
     seen: Counter[tuple[str, int]] = Counter()
     duplicates = extra = 0
@@ -91,9 +101,9 @@ def verify(engine: Engine, name: str) -> dict[str, Any]:
             extra += 1
         elif seen[trial_key, seed] == 1:
             states["missing" if state in ACCEPTED and recorded < 1 else state] += 1
-    missing = states["missing"] + len(expected - seen.keys())
+    missing = states["missing"] + len(expected - seen.keys()) + to_propose
     found = {state: states[state] for state in STATES}
-    return {"expected": len(expected), **found, "missing": missing, "duplicates": duplicates, "extra": extra}
+    return {"expected": len(expected) + to_propose, **found, "missing": missing, "duplicates": duplicates, "extra": extra}
 
 
 def complete(verified: dict[str, Any]) -> bool:
@@ -118,6 +128,42 @@ def trained(engine: Engine) -> dict[str, float]:
     with engine.connect() as connection:
         rows = connection.execute(select(jobs.c.sweep, func.sum(jobs.c.seconds)).group_by(jobs.c.sweep)).all()
     return {sweep: round(seconds, 3) for sweep, seconds in rows}
+
+
+def add_jobs(talk: Session, sweep: Sweep, new: Sequence[tuple[str, Trial, int]], after: int, by: Worker, why: str) -> None:
+    """Insert the rows of new jobs, with the transition that begins their story; `after`: the sweep's last job before."""
+    talk.tell("job", _rows(sweep, new))
+    talk.tell("launched", [{"sweep": sweep.name, "after": after, "who": by.name, "host": by.host, "why": why}])
+
+
+def _proposed(engine: Engine, name: str) -> list[str]:
+    """The trial keys that a sampler proposed, first proposed first."""
+    query = select(proposals.c.trial_key).where(proposals.c.sweep == name).order_by(proposals.c.number)
+    with engine.connect() as connection:
+        return list(connection.execute(query).scalars())
+
+
+def _continued(talk: Session, sweep: Sweep) -> Sweep:
+    """A search with the trials that were proposed before, as far as the file still asks for so many."""
+    from nftlab.spec import Trial
+
+    rows = talk.ask("continued", sweep=sweep.name)[: sweep.asked]
+    return replace(sweep, trials=tuple(Trial(json.loads(row.config), row.trial_key, row.pack_key) for row in rows))
+
+
+def _refuse_change(engine: Engine, sweep: Sweep) -> None:
+    """What a sampler has learnt holds for the parameters and the metric it was told of."""
+    from nftlab.spec import load_text
+
+    assert sweep.search is not None
+    if not (keys := _proposed(engine, sweep.name)):
+        return
+    with engine.connect() as connection:
+        source = connection.execute(select(sweeps.c.source).where(sweeps.c.name == sweep.name)).scalar_one()
+    before = load_text(source, where=f"the stored file of sweep {sweep.name}")
+    if before.search is None or (before.search.space.identity, before.metric) != (sweep.search.space.identity, sweep.metric):
+        what = f"sweep {sweep.name} goes on from {len(keys)} proposed trials, so its parameters and metric cannot change"
+        raise ConfigError(what, "give the changed search another name, or change only run_cap, seeds and settings")
 
 
 def _of(name: str, *columns: Any) -> Select[Any]:

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from nftlab.code import identity
 from nftlab.errors import ConfigError, OutageError
+from nftlab.search import Proposer
 from nftlab.store import Claim, Outcome, Queue, Worker, curve, launched, open_db, shown
 from nftlab.track import Mirror, Say, TrackedJob, Tracker, close_trackers, open_tracker
 from nftlab.worker.blame import SickNodeError
@@ -76,6 +77,8 @@ class Session:
         self._code = identity()
         self._codes_seen: set[str] = set()  # sweeps whose code was compared with ours
         self.sizes = Sizes(engine, None if options.pack == "auto" else int(options.pack), self._measure, display.say)
+        self.proposer = Proposer(engine, self.me, display.say)
+        self._room = 1 if options.pack == "auto" else int(options.pack)  # places that proposals are to fill
         self._streak: dict[int, Claim] = {}  # attempts that failed here since the last one that did not
         self._ended = self._waiting = 0
 
@@ -102,6 +105,8 @@ class Session:
         if berth is not None and (claims := self.claim(berth)):
             self.outage.over()
             self._work(berth, claims)
+        elif berth is None and self._propose(self._room):
+            pass  # there is something to claim now
         elif self._may_leave():
             return self._verdict()
         else:
@@ -153,7 +158,8 @@ class Session:
 
     def claim(self, berth: Berth) -> list[Claim]:
         """The jobs of a new pack; [] when others were faster."""
-        size = self._allowed(self.sizes.places(berth.pack_key, berth.choice))
+        self._room = self.sizes.places(berth.pack_key, berth.choice)
+        size = self._allowed(self._room)
         return self.queue.claim(self.me, size, berth.noted, pack_key=berth.pack_key)
 
     def claim_more(self, berth: Berth, free: int, held: list[Claim]) -> list[Claim]:
@@ -164,6 +170,7 @@ class Session:
         waiting = self.queue.claimable(berth.pack_key, MOST)
         if not waiting:
             self.queue.reclaim(self.me)
+            self._propose(free)
             waiting = self.queue.claimable(berth.pack_key, MOST)
         size = self._allowed(min(free, waiting), len(held))
         if size < 1 or self.signals.stop or berth.choice.outgrown(waiting):
@@ -194,6 +201,10 @@ class Session:
             return None
         noted = here(self._code, self._ready) | {"data": prepared.source, "data_sha": prepared.sha256} | choice.noted()
         return Berth(head["pack_key"], choice, noted)
+
+    def _propose(self, places: int) -> bool:
+        """Whether samplers proposed jobs: they are asked only when nothing waits, so that what they propose knows most."""
+        return not self.signals.stop and self.queue.peek() is None and self.proposer.propose(places) > 0
 
     def _allowed(self, size: int, held: int = 0) -> int:
         """At most `size` jobs beside those held, and no more than `--max-jobs` leaves."""
@@ -235,7 +246,8 @@ class Session:
     def _may_leave(self) -> bool:
         if self.options.drain_now:
             return self.queue.peek() is None
-        return self.options.drain and self.queue.drained()
+        # in this order: trials that are proposed in between are seen as jobs
+        return self.options.drain and not self.proposer.left() and self.queue.drained()
 
     def _verdict(self) -> int:
         """1 if jobs of the sweeps worked on have failed, else 0."""

@@ -1,0 +1,149 @@
+"""Proposing: a worker that finds nothing to claim asks the samplers of active searches for more trials."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection
+from functools import lru_cache
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine
+
+from nftlab.errors import DatabaseError
+from nftlab.spec import Axis, Search, Sweep, Trial, load_text
+from nftlab.store import Worker
+from nftlab.store import proposals as table
+
+if TYPE_CHECKING:
+    from nftlab.search.mirror import Study
+
+TURN = 60.0  # seconds until others may take over from a proposer that shows no sign of life
+REPEATS = 10  # suggestions that repeat an earlier trial before one is drawn instead
+DRAWS = 1000  # draws for a trial that was not proposed before, until the space counts as exhausted
+
+Say = Callable[[str], None]
+
+
+class Proposer:
+    """One worker's way to the samplers; Optuna is loaded when there is something to ask or to tell."""
+
+    def __init__(self, engine: Engine, me: Worker, say: Say, *, lease: float = TURN) -> None:
+        self._engine, self._me, self._say, self._lease = engine, me, say, lease
+        self._storage: Any = None
+
+    def left(self) -> bool:
+        """Whether trials are still to be proposed, or results to be told."""
+        return any(searched.untold or _room(searched) for searched in table.searches(self._engine))
+
+    def propose(self, places: int) -> int:
+        """Tell the samplers what has ended and let them propose what fills so many places, one trial at least; returns the jobs added.
+
+        A search that another worker proposes for right now is passed over.
+        """
+        added = 0
+        for searched in table.searches(self._engine):
+            full = added > 0 and added >= places
+            if searched.untold or (_room(searched) and not full):
+                added += self._take_turn(searched, 0 if full else max(1, places - added))
+        return added
+
+    def _take_turn(self, searched: table.Searched, places: int) -> int:
+        from nftlab.search.mirror import Study, open_storage, told_plainly
+
+        turn = f"{self._me.name}/{uuid.uuid4().hex[:8]}"
+        source = table.take_turn(self._engine, searched.name, turn, self._lease)
+        if source is None:
+            return 0
+        try:
+            sweep = _read(source)
+            with told_plainly(self._engine):
+                self._storage = self._storage or open_storage(self._engine)
+                mine = _Turn(self._engine, Study(self._storage, searched.name, sweep.metric), sweep, turn, self._lease)
+                mine.reconcile()
+                return mine.propose(places, self._me, self._say) if places and searched.active else 0
+        finally:
+            table.end_turn(self._engine, searched.name, turn)
+
+
+class _Turn:
+    """What one worker does for one search while it has the turn."""
+
+    def __init__(self, engine: Engine, study: Study, sweep: Sweep, turn: str, lease: float) -> None:
+        assert sweep.search is not None
+        self._engine, self._study, self._sweep, self._turn, self._lease = engine, study, sweep, turn, lease
+        self._search: Search = sweep.search
+
+    def reconcile(self) -> None:
+        """Tell the sampler what became of its proposals, and of those that a dead proposer left behind."""
+        for end in table.ended(self._engine, self._sweep.name):
+            if self._renewed():
+                table.told(self._engine, self._sweep.name, end.number, self._study.tell(end))
+        known = table.proposed(self._engine, self._sweep.name)
+        if known and max(known) >= len(self._study):
+            gone = f"its Optuna study has {len(self._study)} trials of at least {max(known) + 1}"
+            what = f"sweep {self._sweep.name} cannot go on: {gone}, so it was deleted"
+            raise DatabaseError(what, "restore the database, or launch the search under another name")
+        for number in self._study.lost(set(known)) if self._renewed() else ():
+            self._study.discard(number)
+
+    def propose(self, places: int, me: Worker, say: Say) -> int:
+        """Ask for trials and put them into the table; returns the number of jobs."""
+        keys = set(table.proposed(self._engine, self._sweep.name).values())
+        room, startup = self._search.run_cap - len(keys), self._search.sampler.startup - len(keys)
+        trials: dict[int, Trial] = {}
+        while len(trials) < min(room, max(1, places // len(self._sweep.seeds), startup)) and self._renewed():
+            found = self._fresh(keys)
+            if found is None:
+                break
+            number, trials[number] = found[0], found[1]
+            keys.add(found[1].key)
+        if room > 0 and not trials and self._drawn(keys) is None:
+            say(
+                f"{self._sweep.name}: all {len(keys)} configurations that its parameters allow are proposed, run_cap asks for more: stopped"
+            )
+            table.exhausted(self._engine, self._sweep.name, self._turn)
+        return table.propose(self._engine, self._sweep, self._turn, trials, me) if trials else 0
+
+    def _renewed(self) -> bool:
+        """Whether the turn is still ours, for another lease."""
+        return table.take_turn(self._engine, self._sweep.name, self._turn, self._lease) is not None
+
+    def _fresh(self, keys: Collection[str]) -> tuple[int, Trial] | None:
+        """A trial that was not proposed before: the sampler's or, where that repeats itself, a random one; None if there seems none."""
+        answers = self._drawn(keys)
+        for attempt in range(REPEATS + 1) if answers is not None else ():
+            if attempt == REPEATS:
+                self._study.enqueue(answers or {})
+            number, trial = self._study.ask(self._search.space, self._search.sampler)
+            if trial is not None and trial.key not in keys:
+                return number, trial
+            self._study.discard(number)
+        return None
+
+    def _drawn(self, keys: Collection[str]) -> dict[str, Any] | None:
+        """Random answers that make a trial which was not proposed before."""
+        rng = Random(f"{self._search.sampler.seed}/{len(self._study)}")
+        for _ in range(DRAWS):
+            answers: dict[str, Any] = {}
+
+            def suggest(axis: Axis, answers: dict[str, Any] = answers) -> Any:
+                return answers.setdefault(axis.name, axis.draw(rng))
+
+            try:
+                if self._search.space.trial(suggest).key not in keys:
+                    return answers
+            except ValueError:
+                continue
+        return None
+
+
+def _room(searched: table.Searched) -> int:
+    """How many trials may still be proposed."""
+    search = _read(searched.source).search if searched.active else None
+    return max(search.run_cap - searched.proposed, 0) if search else 0
+
+
+@lru_cache(maxsize=64)  # asked for at every look at an empty queue
+def _read(source: str) -> Sweep:
+    return load_text(source, where="the stored file of a sweep")

@@ -1,0 +1,129 @@
+"""What samplers proposed: our table is the truth, the Optuna study beside it a mirror that is told what became of it.
+
+One worker at a time has the turn to propose for a sweep. Proposals and their jobs enter in one transaction that checks the turn and
+the budget, so that neither a killed proposer nor a late one can add a trial too many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, and_, exists, func, not_, select
+
+from nftlab.store.records import Worker
+from nftlab.store.runs import values_of
+from nftlab.store.session import session
+from nftlab.store.sweeps import add_jobs
+from nftlab.store.tables import epoch_rows, jobs, proposals, sweeps
+
+if TYPE_CHECKING:
+    from nftlab.spec import Sweep, Trial
+
+_OPEN = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A sweep that a sampler proposes for: its file, how many trials there are by now, and whether the sampler has results to hear of."""
+
+    name: str
+    source: str
+    active: bool
+    proposed: int
+    untold: bool
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A proposal whose jobs have all ended: their states, best epochs and curves (epoch → values), one of each per seed."""
+
+    number: int
+    states: tuple[str, ...]
+    best_epochs: tuple[int | None, ...]
+    curves: tuple[dict[int, dict[str, float]], ...]
+
+
+def searches(engine: Engine) -> list[Searched]:
+    """Every launched sweep whose trials are proposed, first launched first."""
+    mine = and_(jobs.c.sweep == proposals.c.sweep, jobs.c.trial_key == proposals.c.trial_key)
+    ended = and_(proposals.c.sweep == sweeps.c.name, proposals.c.told.is_(None), not_(_in_work(mine)))
+    count = select(func.count()).where(proposals.c.sweep == sweeps.c.name).scalar_subquery()
+    query = select(sweeps.c.name, sweeps.c.source, sweeps.c.state, count.label("proposed"), exists().where(ended).label("untold"))
+    with engine.connect() as connection:
+        rows = connection.execute(query.where(sweeps.c.method == "bayes").order_by(sweeps.c.launched_at, sweeps.c.name)).all()
+    return [Searched(row.name, row.source, row.state == "active", row.proposed, bool(row.untold)) for row in rows]
+
+
+def take_turn(engine: Engine, sweep: str, turn: str, lease: float) -> str | None:
+    """Take (or renew) the turn to propose for a sweep, for `lease` seconds; its file, None while another has it."""
+    with session(engine) as talk:
+        rows = talk.ask("take_turn", sweep=sweep, turn=turn, lease=lease)
+    return str(rows[0].source) if rows else None
+
+
+def end_turn(engine: Engine, sweep: str, turn: str) -> None:
+    """Let others propose."""
+    with session(engine) as talk:
+        talk.tell("end_turn", [{"sweep": sweep, "turn": turn}])
+
+
+def propose(engine: Engine, sweep: Sweep, turn: str, trials: Mapping[int, Trial], by: Worker) -> int:
+    """Add proposals, by their number in the study, and their jobs; returns the number of jobs.
+
+    0, and nothing is written, when the turn is lost, when the sweep was launched with another file or stopped meanwhile, or when
+    there would be more than `run_cap`.
+    """
+    assert sweep.search is not None
+    asked = replace(sweep, trials=tuple(trials.values()))
+    with session(engine) as talk:
+        rows = talk.ask("turn", sweep=sweep.name, turn=turn, source=sweep.source)
+        if not rows or rows[0].proposed + len(trials) > sweep.search.run_cap:
+            return 0
+        talk.tell("proposal", [{"sweep": sweep.name, "number": number, "trial_key": trial.key} for number, trial in trials.items()])
+        new = list(asked.jobs())
+        add_jobs(talk, sweep, new, talk.ask("newest", sweep=sweep.name)[0].id, by, "proposed")
+    return len(new)
+
+
+def proposed(engine: Engine, sweep: str) -> dict[int, str]:
+    """The trial keys of all proposals of a sweep by their numbers."""
+    query = select(proposals.c.number, proposals.c.trial_key).where(proposals.c.sweep == sweep).order_by(proposals.c.number)
+    with engine.connect() as connection:
+        return {row.number: row.trial_key for row in connection.execute(query)}
+
+
+def ended(engine: Engine, sweep: str) -> list[Proposed]:
+    """The proposals whose jobs have all ended and that the sampler was not told of, in the study's order."""
+    mine = and_(jobs.c.sweep == sweep, jobs.c.trial_key == proposals.c.trial_key)
+    query = select(proposals.c.number, jobs.c.id, jobs.c.state, jobs.c.best_epoch).join(jobs, mine)
+    query = query.where(proposals.c.sweep == sweep, proposals.c.told.is_(None)).order_by(proposals.c.number, jobs.c.seed)
+    by_number: dict[int, list[Any]] = {}
+    with engine.connect() as connection:
+        for row in connection.execute(query):
+            by_number.setdefault(row.number, []).append(row)
+        through = {number: rows for number, rows in by_number.items() if not any(row.state in _OPEN for row in rows)}
+        curves: dict[int, dict[int, dict[str, float]]] = {row.id: {} for rows in through.values() for row in rows}
+        for point in connection.execute(select(epoch_rows).where(epoch_rows.c.job_id.in_(curves))):
+            curves[point.job_id][point.epoch] = values_of(point._mapping["values"])
+    return [
+        Proposed(number, tuple(row.state for row in rows), tuple(row.best_epoch for row in rows), tuple(curves[row.id] for row in rows))
+        for number, rows in through.items()
+    ]
+
+
+def told(engine: Engine, sweep: str, number: int, what: str) -> None:
+    """Note that the sampler was told of a proposal: complete, pruned or failed."""
+    with session(engine) as talk:
+        talk.tell("told", [{"sweep": sweep, "number": number, "told": what}])
+
+
+def exhausted(engine: Engine, sweep: str, turn: str) -> None:
+    """Stop a sweep whose sampler finds nothing new, unless jobs of it still wait."""
+    with session(engine) as talk:
+        talk.tell("exhausted", [{"sweep": sweep, "turn": turn}])
+
+
+def _in_work(mine: Any) -> Any:
+    return exists().where(mine, jobs.c.state.in_(_OPEN))
