@@ -137,7 +137,10 @@ def test_a_node_dies_and_a_worker_is_told_to_go(cluster: Lab) -> None:
 
 def test_the_time_limit_finds_no_job_in_training(cluster: Lab) -> None:
     cluster.sweep(seeds=1, epochs=100_000)
-    task = place(cluster, 1, "--time", "2m")
+    task = place(cluster, 1, "--time", "4m")
+    cluster.until(lambda: cluster.jobs()[0].epoch)
+    (running,) = tasks(only=[task])
+    scontrol("update", f"JobId={task}", f"TimeLimit={int(running.elapsed.split(':')[0]) + 2}")  # minutes: not to wait for four
     cluster.until(ended(task, 1))
     assert ways(task) == {"0": ("FAILED", "75:0")}
     (row,) = cluster.jobs()
