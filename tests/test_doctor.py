@@ -107,7 +107,7 @@ def test_a_check_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(doctor, "datasets", lambda: doctor.Check("data", "ok", ""))
     found = {check.name: check for check in doctor.examine()}
     assert found["torch"] == doctor.Check("torch", "fail", "RuntimeError: no luck")
-    assert list(found) == ["python", "torch", "database", "runs", "data", "wandb", "git"]
+    assert list(found) == ["python", "torch", "database", "runs", "data", "wandb", "git", "slurm"]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def launch(
     mem: Annotated[str | None, typer.Option("--mem", metavar="SIZE", help="Memory of each, such as 16G; default Slurm's.")] = None,
     requeue: Annotated[bool, typer.Option("--requeue", help="Those that the time limit stops go back into Slurm's queue.")] = False,
     setup: Annotated[list[str] | None, typer.Option("--setup", metavar="LINE", help="Shell line run before it; repeatable.")] = None,
-    sbatch: Annotated[list[str] | None, typer.Option("--sbatch", metavar="K=V", help="Such as account=lab, qos=long; repeatable.")] = None,
+    sbatch: Annotated[list[str] | None, typer.Option("--sbatch", metavar="K=V", help="Such as account=lab, exclusive; repeatable.")] = None,
     name: Name = "nftlab",
     as_json: Json = False,
     db: Db = None,
@@ -42,12 +42,13 @@ def launch(
 
     Each is told before its time is over, hands its jobs back and leaves; when nothing is left, all leave with exit code 0.
     """
-    from nftlab import cluster
+    from nftlab import cluster, store
     from nftlab.worker.budget import seconds
 
     words = tuple(options or ())
     check_worker(context, words)
     request = cluster.Request(workers, gpus, cpus, seconds(time), partition, mem, name, tuple(setup or ()), _pairs(sbatch), requeue, words)
+    cluster.refuse_file(db or store.default_url())  # before one is made
     engine, url = to_write(db)
     placed = cluster.launch(engine, request, Path(os.environ.get("NFTLAB_RUNS") or "runs") / "slurm")
     if cluster.local_only(engine):
@@ -75,12 +76,17 @@ def status(which: Which = None, name: Name = "nftlab", as_json: Json = False, db
 
 
 @app.command()
-def stop(which: Which = None, name: Name = "nftlab", as_json: Json = False) -> None:
+def stop(
+    which: Which = None,
+    wait: Annotated[float, typer.Option("--wait", min=0, metavar="S", help="Seconds until those still there are cancelled.")] = 60.0,
+    name: Name = "nftlab",
+    as_json: Json = False,
+) -> None:
     """Stop your workers: they finish the epoch and hand their jobs back first."""
     from nftlab import cluster
 
-    say("workers hand their jobs back and leave; this takes up to a minute")
-    done = cluster.stop(name, which or ())
+    say(f"workers hand their jobs back and leave; this takes up to {wait:.0f} s")
+    done = cluster.stop(name, which or (), wait)
     if as_json:
         return emit_json(asdict(done))
     emit(f"{done.left} left, {done.waiting} had not started, {done.cancelled} cancelled")
@@ -95,9 +101,9 @@ def check_worker(context: typer.Context, words: tuple[str, ...]) -> None:
     typer.main.get_command(probe).make_context("nftlab worker", list(words), parent=context)
 
 
-def _pairs(written: list[str] | None) -> tuple[tuple[str, str], ...]:
+def _pairs(written: list[str] | None) -> tuple[tuple[str, str | bool], ...]:
     pairs = [word.removeprefix("--").partition("=") for word in written or ()]
     for name, equals, value in pairs:
-        if not (name and equals and value):
-            raise UsageError(f"--sbatch {name!r} is not NAME=VALUE")
-    return tuple((name, value) for name, _, value in pairs)
+        if not name or (equals and not value):
+            raise UsageError(f"--sbatch {name + equals + value!r} is not NAME=VALUE")
+    return tuple((name, value if equals else True) for name, equals, value in pairs)

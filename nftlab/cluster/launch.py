@@ -32,11 +32,7 @@ def launch(engine: Engine, request: Request, logs: Path) -> Array:
 
     Raises ConfigError for a SQLite file or without submitit, ClusterError where Slurm is missing or refuses.
     """
-    if engine.dialect.name == "sqlite":
-        raise ConfigError(
-            f"{engine.url.database} is a SQLite file, which workers on other nodes cannot share",
-            "start a Postgres with `nftlab db serve`, or name one with --db or NFTLAB_DB",
-        )
+    refuse_file(str(engine.url))
     if shutil.which("sbatch") is None:
         raise ClusterError(
             "no Slurm here: sbatch is not on the PATH", "log in to a node that submits jobs, or start `nftlab worker` by hand"
@@ -55,6 +51,15 @@ def launch(engine: Engine, request: Request, logs: Path) -> Array:
         except FailedJobError as refused:
             raise ClusterError(f"Slurm refused: {_reason(str(refused))}", "see `sinfo`, and `nftlab cluster launch --help`") from None
     return Array(placed[0].job_id.partition("_")[0], request.workers, logs)
+
+
+def refuse_file(url: str) -> None:
+    """Raises ConfigError for a SQLite file, named by URL or path."""
+    if not url.startswith("postgres"):
+        raise ConfigError(
+            f"{url} is a SQLite file, which workers on other nodes cannot share",
+            "start a Postgres with `nftlab db serve`, or name one with --db or NFTLAB_DB",
+        )
 
 
 def local_only(engine: Engine) -> bool:

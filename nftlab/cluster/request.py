@@ -27,9 +27,9 @@ _REQUEUE = [
 class Request:
     """An array of `workers`, each a Slurm task with `gpus` and `cpus` (None: Slurm's default) for `seconds`.
 
-    `memory` as Slurm writes it ("16G"). `setup`: shell lines run before the worker. `sbatch`: further options of sbatch by name.
-    `requeue`: a worker that the time limit stopped goes back into Slurm's queue. `options`: words for `nftlab worker`.
-    Raises UsageError for what does not go together.
+    `memory` as Slurm writes it ("16G"). `setup`: shell lines run before the worker. `sbatch`: further options of sbatch by name, True
+    for those without a value. `requeue`: a worker that the time limit stopped goes back into Slurm's queue. `options`: words for
+    `nftlab worker`. Raises UsageError for what does not go together.
     """
 
     workers: int = 1
@@ -40,7 +40,7 @@ class Request:
     memory: str | None = None
     name: str = NAME
     setup: tuple[str, ...] = ()
-    sbatch: tuple[tuple[str, str], ...] = ()
+    sbatch: tuple[tuple[str, str | bool], ...] = ()
     requeue: bool = False
     options: tuple[str, ...] = ()
 

@@ -12,8 +12,7 @@ from nftlab.cluster.request import NAME
 from nftlab.cluster.tasks import Task, tasks
 from nftlab.errors import ClusterError
 
-PATIENCE = 60.0  # seconds for the epoch's grace, checkpoints and trackers
-_POLL = 1.0
+POLL = 1.0  # seconds between looks at the queue
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Stopped:
     cancelled: int
 
 
-def stop(name: str = NAME, only: Collection[str] = (), patience: float = PATIENCE) -> Stopped:
+def stop(name: str = NAME, only: Collection[str] = (), patience: float = 60.0) -> Stopped:
     """Cancels the tasks that wait, tells the running ones to hand their jobs back, and cancels those still there after `patience` seconds.
 
     `only` as in `tasks`. A cancelled worker gets SIGTERM and, after Slurm's KillWait, SIGKILL; its jobs return when its lease runs out.
@@ -41,7 +40,7 @@ def stop(name: str = NAME, only: Collection[str] = (), patience: float = PATIENC
     _tell(running, "--signal=TERM")
     deadline = time.monotonic() + patience
     while (still := _still(name, running)) and time.monotonic() < deadline:
-        time.sleep(_POLL)
+        time.sleep(POLL)
     _tell([task.task for task in still])
     return Stopped(len(waiting), len(running) - len(still), len(still))
 

@@ -15,7 +15,7 @@ def seconds(written: str) -> float:
     """A duration such as "20h", "1.5h", "90m" or "3600s" in seconds; raises UsageError for anything else."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([hms])", written)
     if match is None or float(match[1]) == 0:
-        raise UsageError(f"budget {written!r} is not a time such as 20h, 1.5h, 90m or 3600s")
+        raise UsageError(f"{written!r} is not a time such as 20h, 1.5h, 90m or 3600s")
     return float(match[1]) * _UNITS[match[2]]
 
 

@@ -10,10 +10,12 @@ from tests.cluster.test_launch import bin as bin
 from tests.cluster.test_launch import program
 
 
-def test_a_sqlite_table_is_refused_with_what_helps(launched: Invoke) -> None:
-    said = launched("cluster", "launch")
+@pytest.mark.parametrize("words", [[], ["--db", "lab.sqlite"], ["--db", "sqlite:///lab.sqlite"]])
+def test_a_sqlite_file_is_refused_with_what_helps_and_not_made(words: list[str], invoke: Invoke, folder: Path) -> None:
+    said = invoke("cluster", "launch", *words)
     assert said.exit_code == 78
     assert "nftlab db serve" in said.stderr
+    assert [path.name for path in folder.iterdir()] == ["small.yaml"]
 
 
 @pytest.mark.parametrize("words", [["--pack"], ["--no-such-option"], ["--max-jobs", "none"]])
@@ -24,7 +26,7 @@ def test_options_of_the_worker_are_checked_before_anything_is_submitted(words: l
     assert not (folder / "db").exists()
 
 
-@pytest.mark.parametrize(("words", "told"), [(["--sbatch", "account"], "is not NAME=VALUE"), (["--time", "soon"], "is not a time")])
+@pytest.mark.parametrize(("words", "told"), [(["--sbatch", "account="], "is not NAME=VALUE"), (["--time", "soon"], "is not a time")])
 def test_what_cannot_be_asked(words: list[str], told: str, invoke: Invoke) -> None:
     said = invoke("cluster", "launch", *words)
     assert (said.exit_code, told in said.stderr) == (2, True)

@@ -7,7 +7,7 @@ def test_a_machine_that_runs_the_tests_is_well(invoke: Invoke) -> None:
     result = invoke("doctor", "--json")
     found = read(result)
     assert (result.exit_code, found["ok"]) == (0, True), found
-    assert [check["name"] for check in found["checks"]] == ["python", "torch", "gpu", "database", "runs", "data", "wandb", "git"]
+    assert [check["name"] for check in found["checks"]] == ["python", "torch", "gpu", "database", "runs", "data", "wandb", "git", "slurm"]
 
 
 def test_what_must_be_mended_exits_1(invoke: Invoke) -> None:

@@ -23,11 +23,13 @@ def test_what_the_worker_is_told(given: dict[str, Any], words: list[str]) -> Non
 
 
 def test_what_slurm_is_asked() -> None:
-    request = Request(3, 2, 4, 5400.0, "gpu", "16G", setup=("module load cuda",), sbatch=(("account", "lab"),), requeue=True)
+    request = Request(
+        3, 2, 4, 5400.0, "gpu", "16G", setup=("module load cuda",), sbatch=(("account", "lab"), ("exclusive", True)), requeue=True
+    )
     asked = request.parameters()
     assert (asked["time"], asked["partition"], asked["gpus_per_node"], asked["cpus_per_task"]) == (90, "gpu", 2, 4)
     assert asked["array_parallelism"] == 3
-    assert asked["additional_parameters"] == {"signal": "USR1@90", "requeue": True, "mem": "16G", "account": "lab"}
+    assert asked["additional_parameters"] == {"signal": "USR1@90", "requeue": True, "mem": "16G", "account": "lab", "exclusive": True}
     assert asked["setup"][1:] == ["module load cuda"]
     assert asked["teardown"][-1] == 'exit "$code"'
 

@@ -18,7 +18,7 @@ from nftlab.store import story
 from tests.cluster.conftest import PASSWORD, SLURM, Lab
 
 pytestmark = pytest.mark.slurm
-EPOCHS = 60  # so that a pack of four takes some seconds
+EPOCHS = 40  # so that a pack of four takes some seconds
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +128,7 @@ def test_a_node_dies_and_a_worker_is_told_to_go(cluster: Lab) -> None:
     scontrol("update", "nodename=n1", "state=down", "reason=power")
     told = cluster.until(lambda: [task for task, node in training(cluster, array).items() if node == "n2"])
     subprocess.run(["scancel", "--signal=USR1", told[0]], check=True)
-    cluster.until(ended(array, 3), seconds=240)
+    cluster.until(ended(array, 3))
     assert cluster.run("sweep", "verify", "small").returncode == 0
     assert [(row.state, row.retries) for row in cluster.jobs()] == [("done", 0)] * 40
     assert {"lease expired", "preempted"} < set(causes(cluster))
@@ -137,7 +137,10 @@ def test_a_node_dies_and_a_worker_is_told_to_go(cluster: Lab) -> None:
 
 def test_the_time_limit_finds_no_job_in_training(cluster: Lab) -> None:
     cluster.sweep(seeds=1, epochs=100_000)
-    task = place(cluster, 1, "--time", "1m")
+    task = place(cluster, 1, "--time", "4m")
+    cluster.until(lambda: cluster.jobs()[0].epoch)
+    (running,) = tasks(only=[task])
+    scontrol("update", f"JobId={task}", f"TimeLimit={int(running.elapsed.split(':')[0]) + 2}")  # minutes: not to wait for four
     cluster.until(ended(task, 1))
     assert ways(task) == {"0": ("FAILED", "75:0")}
     (row,) = cluster.jobs()
@@ -149,7 +152,7 @@ def test_stopped_workers_hand_back_and_do_not_return(cluster: Lab) -> None:
     cluster.sweep(seeds=8, epochs=100_000)
     array = place(cluster, 3, "--cpus-per-worker", "4", "--requeue")
     cluster.until(lambda: sum(row.epoch > 0 for row in cluster.jobs()) == 8)
-    done = cluster.run("cluster", "stop", array, "--json")
+    done = cluster.run("cluster", "stop", array, "--wait", "400", "--json")
     assert json.loads(done.stdout) == {"waiting": 1, "left": 2, "cancelled": 0}
     cluster.until(ended(array, 3))
     assert [(row.state, row.retries) for row in cluster.jobs()] == [("queued", 0)] * 8
