@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import make_url
 
 from nftlab.store import Queue, open_db
 from tests.store.jobtable import sql
@@ -34,6 +35,17 @@ def postgres(postgres_url: str) -> Iterator[Engine]:
     assert engine is not None
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def fresh_postgres(postgres_url: str) -> str:
+    """A second database on the server, without tables."""
+    admin = create_engine(make_url(postgres_url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("DROP DATABASE IF EXISTS fresh")
+        connection.exec_driver_sql("CREATE DATABASE fresh")
+    admin.dispose()
+    return make_url(postgres_url).set(database="fresh").render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")

@@ -60,17 +60,6 @@ def _open(_: int, url: str) -> str:
     return str(sql(engine, "SELECT version_num FROM nftlab_version")[0].version_num)
 
 
-@pytest.fixture
-def fresh_postgres(postgres_url: str) -> str:
-    """A second database on the server, without tables."""
-    admin = create_engine(make_url(postgres_url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql("DROP DATABASE IF EXISTS fresh")
-        connection.exec_driver_sql("CREATE DATABASE fresh")
-    admin.dispose()
-    return make_url(postgres_url).set(database="fresh").render_as_string(hide_password=False)
-
-
 def test_migrations_build_the_tables_the_code_declares(tmp_path: Path, sqlite: Engine) -> None:
     declared = create_engine(f"sqlite:///{tmp_path / 'declared.sqlite'}")
     metadata.create_all(declared)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
 from nftlab.errors import NotFoundError
-from nftlab.store import Queue, complete, jobs, launch, launched, open_db, status, story, verify
+from nftlab.store import SCHEMA, Queue, complete, jobs, launch, launched, open_db, status, story, verify
 from tests.store.jobtable import ANN, CODE, DONE, at_once, make_sweep, sql, sweep_text
 
 
@@ -36,6 +37,18 @@ def test_many_launches_at_once_add_each_job_once(engine: Engine) -> None:
     assert sorted(added) == [0] * 7 + [60]
     assert len(jobs(engine)) == 60
     assert sql(engine, "SELECT count(*) AS n FROM transitions")[0].n == 60
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_many_first_launches_at_once_make_one_schema_and_one_grid(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue("fresh_postgres") if kind == "postgres" else f"sqlite:///{tmp_path / 'new' / 'jobs.sqlite'}"
+    assert sorted(at_once(8, _launch, url)) == [0] * 7 + [60]
+    engine = open_db(url, create=False)
+    assert engine is not None
+    assert [row.version_num for row in sql(engine, "SELECT version_num FROM nftlab_version")] == [SCHEMA]
+    found = verify(engine, "s")
+    assert (found["expected"], found["queued"], found["missing"], found["duplicates"], found["extra"]) == (60, 60, 0, 0, 0)
+    engine.dispose()
 
 
 def _launch(_: int, url: str) -> int:
