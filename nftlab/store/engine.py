@@ -94,6 +94,7 @@ def _engine(url: URL) -> Engine:
     if url.drivername == "sqlite":
         refuse_network(Path(str(url.database)))
         engine = create_engine(url, connect_args={"timeout": BUSY})
+        event.listen(engine, "do_connect", _only_existing)
         event.listen(engine, "connect", _pragmas)
         event.listen(engine, "begin", _begin)
     else:
@@ -104,6 +105,13 @@ def _engine(url: URL) -> Engine:
             raise ConfigError("Postgres needs psycopg", "pip install 'nftlab[postgres]'") from None
     event.listen(engine, "handle_error", faults.on_error)
     return engine
+
+
+def _only_existing(_dialect: Any, record: Any, arguments: list[Any], _options: dict[str, Any]) -> None:
+    """Notes which file is opened; where it has vanished SQLite would make an empty one."""
+    record.info["file"] = faults.identity(arguments[0])
+    if record.info["file"] is None:
+        raise faults.vanished(arguments[0])
 
 
 def _pragmas(driver: sqlite3.Connection, _record: Any) -> None:
@@ -179,6 +187,7 @@ def _alone(engine: Engine) -> Iterator[None]:
         raise DatabaseError(f"cannot make {file.parent}: {error.strerror}", hint) from None
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)  # on the folder, so that no lock file is left behind
+        file.touch()
         _write_ahead(engine)
         yield
     finally:
