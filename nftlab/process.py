@@ -1,11 +1,14 @@
-"""Settings of a process that trains, read when torch loads or first allocates: call `prepare` before importing torch."""
+"""Settings of a process: those that torch reads when it loads or first allocates (call `prepare` before), and whose death ends it."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import os
+import signal
+import sys
 
+_PR_SET_PDEATHSIG = 1
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 
 
@@ -21,3 +24,11 @@ def prepare(*, deterministic: bool = False) -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, 32 << 20)
         mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+
+
+def die_with_parent(by: signal.Signals, parent: int) -> None:
+    """This process gets the signal when its parent dies, however that dies, or is killed if it has; on Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, by)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)

@@ -39,6 +39,10 @@ def worker(
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="T", help="Work so long (20h, 1.5h, 90m, 3600s), then hand the jobs back.")
     ] = None,
+    patience: Annotated[
+        float | None,
+        typer.Option("--patience", metavar="S", help="Seconds to wait for a lost database with nothing left to train; default 600."),
+    ] = None,
     runs: Annotated[
         Path | None, typer.Option("--runs", metavar="DIR", envvar="NFTLAB_RUNS", help="Checkpoints and W&B files; default ./runs.")
     ] = None,
@@ -60,6 +64,7 @@ def worker(
         "pack": pack,
         "lease": lease,
         "stalled_after": stalled_after,
+        "patience": patience,
         "budget": None if budget is None else seconds(budget),
         "runs": runs,
         "track": "none" if no_wandb else None,

@@ -95,6 +95,7 @@ def _engine(url: URL) -> Engine:
     if url.drivername == "sqlite":
         refuse_network(Path(str(url.database)))
         engine = create_engine(url, connect_args={"timeout": BUSY})
+        event.listen(engine, "do_connect", _only_existing)
         event.listen(engine, "connect", _pragmas)
         event.listen(engine, "begin", _begin)
     else:
@@ -106,6 +107,13 @@ def _engine(url: URL) -> Engine:
         event.listen(engine, "connect", _limits)
     event.listen(engine, "handle_error", faults.on_error)
     return engine
+
+
+def _only_existing(_dialect: Any, record: Any, arguments: list[Any], _options: dict[str, Any]) -> None:
+    """Notes which file is opened; where it has vanished SQLite would make an empty one."""
+    record.info["file"] = faults.identity(arguments[0])
+    if record.info["file"] is None:
+        raise faults.vanished(arguments[0])
 
 
 def _pragmas(driver: sqlite3.Connection, _record: Any) -> None:
@@ -195,6 +203,7 @@ def _alone(engine: Engine) -> Iterator[None]:
         raise DatabaseError(f"cannot make {file.parent}: {error.strerror}", hint) from None
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)  # on the folder, so that no lock file is left behind
+        file.touch()
         _write_ahead(engine)
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from pathlib import Path
@@ -25,6 +26,20 @@ def shown(url: URL) -> str:
 def locked(error: BaseException | None) -> bool:
     """Whether another process holds SQLite's write lock, so that trying again helps."""
     return isinstance(error, sqlite3.OperationalError) and _primary(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def identity(file: str) -> tuple[int, int] | None:
+    """Which file a name means now; None: none."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def vanished(file: str) -> OutageError:
+    """A SQLite file was deleted, moved or replaced: an open connection would write into nothing without a word."""
+    return OutageError(f"{file} is gone or another file than before", f"put it back, {_ELSEWHERE}")
 
 
 def translate(url: URL, error: BaseException | None) -> NftlabError | None:

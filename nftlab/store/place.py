@@ -39,7 +39,7 @@ def _network_kind(kind: str, options: str) -> str | None:
     return kind if _NETWORK.fullmatch(kind) or windows else None
 
 
-def refuse_network(path: Path, mounts: str | None = None) -> None:
+def refuse_network(path: Path, mounts: str | None = None, hint: str | None = None) -> None:
     """Raise DatabaseError when the file's folder (or the nearest one that exists) is on a network file system."""
     if mounts is None:
         try:
@@ -49,6 +49,6 @@ def refuse_network(path: Path, mounts: str | None = None) -> None:
     folder = path.parent.resolve()
     if kind := network_filesystem(folder, mounts):
         raise DatabaseError(
-            f"{path} is on a network file system ({kind} at {folder}), where SQLite loses writes",
-            f"use a local disk (--db sqlite:////tmp/{path.name}) or Postgres for several machines (--db postgresql://HOST/nftlab)",
+            f"{path} is on a network file system ({kind} at {folder}), where a database loses writes",
+            hint or f"use a local disk (--db sqlite:////tmp/{path.name}) or Postgres for several machines (--db postgresql://HOST/nftlab)",
         )

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, PoolProxiedConnection
 from sqlalchemy.engine import URL
 
 from nftlab.store import faults
@@ -62,6 +62,8 @@ def session(engine: Engine, patience: float | None = PATIENCE) -> Iterator[Sessi
         connection = engine.raw_connection()
         try:
             driver: Any = connection.dbapi_connection
+            if dialect == "sqlite":
+                _require_file(connection, str(engine.url.database))
             if dialect == "sqlite" and patience is not None:
                 begin_immediate(driver.execute, patience)
             yield Session(dialect, driver.cursor())
@@ -72,6 +74,13 @@ def session(engine: Engine, patience: float | None = PATIENCE) -> Iterator[Sessi
             raise
         finally:
             connection.close()  # back to the pool, which rolls back what was not committed
+
+
+def _require_file(connection: PoolProxiedConnection, file: str) -> None:
+    """Raise OutageError when the open file is no more what its name means; the next session opens what is there by then."""
+    if faults.identity(file) != connection.info["file"]:
+        connection.invalidate()
+        raise faults.vanished(file)
 
 
 def begin_immediate(execute: Callable[[str], Any], patience: float) -> None:

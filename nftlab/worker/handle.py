@@ -6,11 +6,9 @@ This module is what the child imports first: it ties the child to its parent bef
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -19,11 +17,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
 
-from nftlab.process import prepare
+from nftlab.process import die_with_parent, prepare
 from nftlab.worker.messages import Order, Report
 from nftlab.worker.signals import SIGNALS
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -133,7 +129,4 @@ def _be_trainer(pipe: Connection, setup: Setup, serve: Serve) -> None:
 def tie_to_parent(parent: int) -> None:
     """A process group of its own, and death when the supervisor dies, however it does (Linux; elsewhere the pipe's end says so)."""
     os.setsid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before we asked
-            os._exit(1)
+    die_with_parent(signal.SIGKILL, parent)

@@ -32,7 +32,7 @@ from nftlab.worker.progress import Display
 from nftlab.worker.pulse import STALLED
 from nftlab.worker.spool import Outage
 
-LOCKED = 5.0  # seconds that a write waits for a locked SQLite file, before training goes on without the table
+LOCKED = 5.0  # seconds that a write waits for a locked SQLite file before training goes on without the table; at most a third of the lease
 POLL = 1.0  # seconds between looks at an empty queue, give or take a quarter
 TRACKING, TRACKING_HURRIED = 60.0, 10.0  # seconds that trackers get at the end, and after a stop
 
@@ -66,7 +66,8 @@ class Session:
     def __init__(self, options: WorkerOptions, engine: Engine, signals: Wishes, display: Display, trainer: NewTrainer) -> None:
         self._new_trainer = trainer
         self.options, self.engine, self.signals, self.display = options, engine, signals, display
-        self.queue = Queue(engine, lease=options.lease, stalled_after=options.stalled_after or STALLED, patience=LOCKED)
+        locked, stalled_after = min(LOCKED, options.lease / 3), options.stalled_after or STALLED
+        self.queue = Queue(engine, lease=options.lease, stalled_after=stalled_after, patience=locked)
         self.outage = Outage(self.queue, display.say)
         host = socket.gethostname()
         self.me = Worker(f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}", host, os.getpid())

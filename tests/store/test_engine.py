@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, inspect, make_url
 
-from nftlab.errors import DatabaseError, SchemaError, UsageError
+from nftlab.errors import DatabaseError, OutageError, SchemaError, UsageError
 from nftlab.speeds import Speed
 from nftlab.store import SCHEMA, Queue, default_url, jobs, known, launch, open_db, remember, shown, status, upgrade
 from nftlab.store.session import session
@@ -190,6 +190,19 @@ def test_a_locked_file_is_waited_for_and_then_reported(sqlite: Engine) -> None:
     other.execute("ROLLBACK")
     other.close()
     assert Queue(sqlite).claim(ANN, 1, CODE) == []
+
+
+def test_a_file_that_vanishes_and_comes_back(sqlite: Engine) -> None:
+    launch(sqlite, make_sweep(), code=CODE)
+    queue, file = Queue(sqlite), Path(str(sqlite.url.database))
+    away = file.with_name("away")
+    file.rename(away)
+    for _ in range(2):  # with the connection that was open, then with a new one
+        with pytest.raises(OutageError, match=r"jobs\.sqlite is gone"):
+            queue.claim(ANN, 1, CODE)
+    assert not file.exists()
+    away.rename(file)
+    assert len(queue.claim(ANN, 1, CODE)) == 1
 
 
 def test_a_transaction_is_undone_as_a_whole(engine: Engine) -> None:

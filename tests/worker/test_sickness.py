@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -17,11 +18,13 @@ from nftlab.hypers import build
 from nftlab.train import Checkpoint, Member, Pack, checkpoint
 from nftlab.train.checkpoint import save
 from nftlab.worker import SickNodeError, WorkerOptions
+from nftlab.worker.handle import TrainerHandle
 from nftlab.worker.messages import Failed
 from nftlab.worker.pack_run import Berth, PackRun
 from nftlab.worker.pack_size import Choice
 from nftlab.worker.spool import Outage
-from tests.worker.conftest import Lab, trainer_of
+from tests.worker.conftest import Lab, alive, trainer_of
+from tests.worker.hanging import hang
 from tests.worker.shared import check_curves, head_start
 from tests.worker.test_kills import recorded
 
@@ -120,6 +123,33 @@ def test_a_trainer_that_hangs_is_replaced(lab: Lab) -> None:
     assert worker.returncode == 0, err
     assert "no progress" in err
     assert lab.causes(lab.jobs()[0]) == ["stalled", "finished"]
+
+
+@pytest.mark.ci
+def test_a_machine_on_which_one_job_after_the_other_fails_costs_them_nothing(lab: Lab) -> None:
+    lab.sweep(seeds=3, retries=0)
+    for index in (0, 1, 2):
+        poison(lab, index)
+    with pytest.raises(SickNodeError, match="3 jobs in a row failed"):
+        lab.work(pack=1, max_failures=3)
+    assert [(row.state, row.retries) for row in lab.jobs()] == [("queued", 0)] * 3
+    assert [lab.causes(row) for row in lab.jobs()] == [["sick-node"]] * 3
+    change(lab, "UPDATE jobs SET checkpoint = NULL, checkpoint_sha = NULL")
+    assert lab.work(pack=3) == 0, "on another machine they finish, and together"
+    assert {row.attempts for row in lab.jobs()} == {2}
+
+
+def test_a_trainer_that_hangs_is_killed_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nftlab.worker.handle._be_trainer", hang)
+    trainer = TrainerHandle("cpu", tmp_path, deterministic=False)
+    child: int = trainer.pipe.recv()
+    assert alive(child)
+    trainer.kill()
+    deadline = time.monotonic() + 30
+    while alive(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert trainer.gone
 
 
 @pytest.mark.ci

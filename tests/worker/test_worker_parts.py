@@ -26,6 +26,7 @@ from nftlab.worker.trainer import kind_of
         {"pack": "many"},
         {"track": "tensorboard"},
         {"lease": 0.0},
+        {"patience": 0.0},
         {"max_jobs": 0},
         {"stalled_after": -1.0},
         {"budget": 0.0},

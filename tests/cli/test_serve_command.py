@@ -1,0 +1,112 @@
+"""`nftlab db serve`: a real server for a real sweep."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from nftlab.errors import DatabaseError, OutageError
+from nftlab.store import Queue, open_db
+from tests.cli.helpers import JOBS, Invoke, finish_all, read
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that the server may enter with other rights than root's."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name) / "pg"
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.create_server(("localhost", 0)) as listening:
+        number: int = listening.getsockname()[1]
+        return number
+
+
+@contextmanager
+def served(folder: Path, port: int) -> Iterator[str]:
+    """The URL of a server in a process of its own, stopped by SIGTERM."""
+    command = [sys.executable, "-m", "nftlab", "db", "serve", "--dir", str(folder), "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        if not url:
+            pytest.fail(server.communicate(timeout=60)[1])
+        yield url
+        server.send_signal(signal.SIGTERM)
+        out, err = server.communicate(timeout=60)
+        assert (server.returncode, out) == (0, ""), err
+        secret = (folder / "passfile").read_text().strip().rpartition(":")[2]
+        assert len(secret) > 20
+        assert secret not in url + err
+        assert str(folder / "passfile") in err
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def test_a_sweep_on_a_served_database_and_a_second_start_that_finds_it(invoke: Invoke, place: Path, port: int) -> None:
+    with served(place, port) as url:
+        assert url == f"postgresql://nftlab@localhost:{port}/nftlab?passfile={place / 'passfile'}"
+        assert read(invoke("sweep", "launch", "small.yaml", "--json", "--db", url))["jobs_added"] == JOBS
+        engine = open_db(url, create=False)
+        assert engine is not None
+        finish_all(Queue(engine))
+        engine.dispose()
+        refused(url, place)
+    with served(place, port) as url:
+        assert read(invoke("status", "--json", "--db", url))["jobs"]["done"] == JOBS
+        assert invoke("sweep", "verify", "small", "--db", url).exit_code == 0
+    assert (place / "passfile").stat().st_mode & 0o777 == 0o600
+    secret = (place / "passfile").read_text().strip().rpartition(":")[2]
+    assert secret not in (place / "log").read_text()
+
+
+def refused(url: str, place: Path) -> None:
+    """Without the password nobody is let in, and no waiting would help."""
+    other = place / "other"
+    other.write_text("*:*:*:nftlab:guessed\n")
+    other.chmod(0o600)
+    for path in (other, place / "nothing"):
+        with pytest.raises(DatabaseError, match="password") as caught:
+            open_db(make_url(url).update_query_dict({"passfile": str(path)}).render_as_string(), create=False)
+        assert not isinstance(caught.value, OutageError)
+
+
+@pytest.mark.ci
+def test_a_worker_on_a_served_database(invoke: Invoke, place: Path, port: int) -> None:
+    with served(place, port) as url:
+        assert invoke("sweep", "launch", "small.yaml", "--db", url).exit_code == 0
+        assert invoke("worker", "--drain", "--no-wandb", "--device", "cpu", "--db", url).exit_code == 0
+        assert invoke("sweep", "verify", "small", "--db", url).exit_code == 0
+
+
+def test_a_port_that_is_taken(place: Path, invoke: Invoke) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = invoke("db", "serve", "--dir", place, "--host", "127.0.0.1", "--port", taken.getsockname()[1])
+    assert result.exit_code == 69
+    assert "could not create any TCP/IP sockets" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_network_disk_is_refused(place: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nftlab.store.place.network_filesystem", lambda path, mounts: "nfs4")
+    result = invoke("db", "serve", "--dir", place)
+    assert result.exit_code == 69
+    assert "network file system (nfs4" in result.stderr
+    assert "--dir" in result.stderr
+    assert not place.exists()
