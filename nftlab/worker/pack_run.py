@@ -165,6 +165,17 @@ class PackRun:
                 self._leave(claim, DONE, _summary(end))
                 shelf.settle(self.session.options.runs, claim)
                 self.session.finished(claim, end)
+        self._prune([(claim, row) for claim, row in rows if claim.attempt_id in self.held])
+
+    def _prune(self, rows: Sequence[tuple[Claim, EpochRow]]) -> None:
+        """Ends the jobs that fall behind their peers; their lanes go with the trainer's next epoch."""
+        if behind := self.session.referee.judge(rows):
+            self._drop(self.queue.prune(behind))
+            ours = [(claim, why) for claim, why in behind if claim.attempt_id in self.held]
+            self.trainer.tell(Drop(frozenset(claim.attempt_id for claim, _ in ours)))
+            for claim, why in ours:
+                self._leave(claim, DONE, {"pruned": why})
+                self.session.pruned(claim, why)
 
     def _judge(self, failure: Failed) -> None:
         """Who is to blame for a failure: the machine, the pack, or one job."""
