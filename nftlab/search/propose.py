@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nftlab.search.mirror import Study
 
 TURN = 60.0  # seconds until others may take over from a proposer that shows no sign of life
-REPEATS = 10  # suggestions that repeat an earlier trial before one is drawn instead
+REPEATS = 3  # suggestions that repeat an earlier trial before one is drawn instead
 DRAWS = 1000  # draws for a trial that was not proposed before, until the space counts as exhausted
 
 Say = Callable[[str], None]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from nftlab.errors import NotFoundError, SpecError
+from nftlab.spec.choosers import Pruner
 from nftlab.spec.document import Cursor, Problems, read
 from nftlab.spec.expand import expand
 from nftlab.spec.grammar import read_plan
-from nftlab.spec.model import Sweep
+from nftlab.spec.model import Metric, Sweep
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -32,6 +33,15 @@ def load_text(text: str, where: str = "<sweep>", *, name: str = "sweep") -> Swee
     problems.raise_any()
     assert read_one is not None, "a text without problems has a sweep"
     return read_one[0]
+
+
+def pruner_of(text: str) -> tuple[Pruner, Metric] | None:
+    """What ends the jobs of a text's sweep early, and the curve it looks at; its trials are not expanded for it."""
+    problems = Problems("<sweep>")
+    root = read(text, problems)
+    plan = read_plan(root, "sweep") if root else None
+    problems.raise_any()
+    return (plan.pruner, plan.metric) if plan and plan.pruner else None
 
 
 def load_all(path: str | Path) -> list[Sweep]:

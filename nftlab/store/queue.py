@@ -124,18 +124,16 @@ class Queue:
         return _stale(claims, {job for job, row in ours.items() if row.state in ("running", "done")})
 
     def prune(self, pruned: Sequence[tuple[Claim, str]]) -> set[int]:
-        """Record that jobs end early, and why; curve and best epoch stay. Returns stale job ids, of which nothing was written."""
+        """Record that jobs end early, and why; curve and best epoch stay. Returns stale job ids, told again as `finish` is."""
         claims = [claim for claim, _ in pruned]
         with session(self._engine, self._patience) as talk:
-            held = self._held(talk, claims)
-            rows = [
-                {"target": "pruned", "why": why, "error": None, "job_id": c.job_id, "token": c.token}
-                for c, why in pruned
-                if c.job_id in held
-            ]
+            ours = self._ours(talk, claims)
+            end = {"target": "pruned", "error": None}
+            held = [(claim, why) for claim, why in pruned if claim.job_id in ours and ours[claim.job_id].state == "running"]
+            rows = [end | {"why": why, "job_id": claim.job_id, "token": claim.token} for claim, why in held]
             for sentence in ("prune", "end_attempt", "left"):
                 talk.tell(sentence, rows)
-        return _stale(claims, held)
+        return _stale(claims, {job for job, row in ours.items() if row.state in ("running", "pruned")})
 
     def fail(self, claim: Claim, error: str, *, cause: str) -> bool:
         """Record a failure with its traceback; False if the claim is stale.

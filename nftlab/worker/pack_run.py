@@ -133,6 +133,7 @@ class PackRun:
                     self.queue.stalled_after = self.pulse.stalled_after
                 self.spool.put(partial(self._record, report.rows))
                 self.spool.put(partial(self._finish, report.outcomes))
+                self.spool.put(partial(self._prune, report.rows))
             elif isinstance(report, Note):
                 self.session.display.say(report.line)
             elif isinstance(report, Failed):
@@ -171,6 +172,17 @@ class PackRun:
                 self.leave(claim, DONE, _summary(end))
                 shelf.settle(self.session.options.runs, claim)
                 self.session.finished(claim, end)
+
+    def _prune(self, reported: Sequence[tuple[int, EpochRow]]) -> None:
+        """Ends the jobs that fall behind their peers; their lanes go with the trainer's next epoch."""
+        rows = [(self.held[attempt], row) for attempt, row in reported if attempt in self.held]
+        if behind := self.session.referee.judge(rows):
+            self._drop(self.queue.prune(behind))
+            ours = [(claim, why) for claim, why in behind if claim.attempt_id in self.held]
+            self.trainer.tell(Drop(frozenset(claim.attempt_id for claim, _ in ours)))
+            for claim, why in ours:
+                self.leave(claim, DONE, {"pruned": why})
+                self.session.pruned(claim, why)
 
     # --- what the clock, the users and the other workers say
 

@@ -68,6 +68,11 @@ class Display:
         errors = f"val {_percent(end.val_error)}, test {_percent(end.test_error)}, best epoch {end.best_epoch}"
         self.say(f"done {claim.job_key} {claim.sweep} seed {claim.seed}: {'diverged' if end.diverged else errors} ({end.seconds:.1f} s)")
 
+    def pruned(self, claim: Claim, why: str) -> None:
+        """A job ended early."""
+        self._left -= 1
+        self.say(f"pruned {claim.job_key} {claim.sweep} seed {claim.seed}: {why}")
+
     def failed(self, claim: Claim, error: str) -> None:
         """An attempt failed."""
         self.say(f"failed {claim.job_key} {claim.sweep} seed {claim.seed}: {error}")

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from nftlab.code import identity
 from nftlab.errors import ConfigError, OutageError
-from nftlab.search import Proposer
+from nftlab.search import Proposer, Referee
 from nftlab.store import Claim, Outcome, Queue, Worker, curve, launched, open_db, shown
 from nftlab.track import Mirror, Say, TrackedJob, Tracker, close_trackers, open_tracker
 from nftlab.worker.blame import SickNodeError
@@ -79,6 +79,7 @@ class Session:
         self._codes_seen: set[str] = set()  # sweeps whose code was compared with ours
         self.sizes = Sizes(engine, None if options.pack == "auto" else int(options.pack), self._measure, display.say)
         self.proposer = Proposer(engine, self.me, display.say)
+        self.referee = Referee(engine)
         self._room = 1 if options.pack == "auto" else int(options.pack)  # places that proposals are to fill
         self._streak: dict[int, Claim] = {}  # attempts that failed here since the last one that did not
         self._ended = self._waiting = 0
@@ -140,6 +141,12 @@ class Session:
         self._streak.clear()
         self.display.done(claim, end)
 
+    def pruned(self, claim: Claim, why: str) -> None:
+        """A job of ours ended early."""
+        self._ended += 1
+        self._streak.clear()
+        self.display.pruned(claim, why)
+
     def failed(self, claim: Claim, error: str) -> None:
         """An attempt of ours failed."""
         self._ended += 1
@@ -182,6 +189,7 @@ class Session:
     def welcome(self, claims: list[Claim]) -> None:
         """What a worker does for jobs it has claimed, before they train."""
         self._compare_code(claims)
+        self.referee.meet(claims)
         for job in [self._tracked(claim) for claim in claims]:  # all are read before the first is started, as reading may fail
             self.mirror.start(job)
 

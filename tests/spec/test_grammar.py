@@ -11,12 +11,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from nftlab.hypers import ALGORITHMS
-from nftlab.spec import Metric, extensions, grammar, load, load_text, parameters
+from nftlab.spec import Metric, choosers, extensions, grammar, load, load_text, parameters
 from nftlab.spec.distributions import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = (ROOT / "docs" / "sweep-files.md").read_text()
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", DOC, re.DOTALL)
+SEARCH_DOC = (ROOT / "docs" / "search.md").read_text()
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", DOC + SEARCH_DOC, re.DOTALL)
 SHIPPED = sorted((ROOT / "sweeps").rglob("*.yaml"))
 
 # W&B's own rules (wandb/sweeps schema.json), as far as files that we accept can break them.
@@ -45,7 +46,7 @@ def assert_is_wandb(text: str) -> None:
 
 @pytest.mark.parametrize("text", [*EXAMPLES, *(file.read_text() for file in SHIPPED)])
 def test_examples_load_and_are_wandb_files_without_our_key(text: str) -> None:
-    assert load_text(text, "example").trials
+    assert load_text(text, "example").asked
     assert_is_wandb(text)
 
 
@@ -54,6 +55,15 @@ def test_the_first_example_says_what_it_has() -> None:
     jobs = len(list(sweep.jobs()))
     assert f"It has 32 grid points, {len(sweep.trials)} trials and {jobs} jobs." in DOC
     assert sweep.notes[1].startswith("32 grid points are 16 trials")
+
+
+CHOOSERS = {name: set(table) for part in (choosers.SAMPLERS, choosers.PRUNERS) for name, table in part.items()}
+
+
+@pytest.mark.parametrize("name", CHOOSERS)
+def test_the_reference_has_every_sampler_and_pruner_with_its_arguments(name: str) -> None:
+    rows = re.findall(rf"^\| `{name}` \| (.*)\|$", SEARCH_DOC, re.MULTILINE)
+    assert any(CHOOSERS[name] == set(re.findall(r"`(\w+)`", row)) for row in rows)
 
 
 @pytest.mark.parametrize("key", [*grammar.KEYS, *grammar.REFUSED, *extensions.KEYS, *parameters.KEYS, *parameters.LISTED, *DEFAULTS])

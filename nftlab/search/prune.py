@@ -1,0 +1,128 @@
+"""When a job falls behind: pure functions of the curves of its peers, the jobs of the same sweep and the same seed.
+
+Decisions fall at rungs, epochs that the pruner's arguments fix, so that every job is judged at the same epochs, and by what the
+others were worth at that epoch, not by what they have come to since.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nftlab.spec import Pruner
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.pruners import BasePruner
+
+BANDS = 100  # more than any training has
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A job's values by epoch, when each was recorded, and whether it trained to its end."""
+
+    values: Mapping[int, float]
+    at: Mapping[int, float]
+    done: bool = False
+
+
+def rungs(pruner: Pruner, last: int) -> list[int]:
+    """The epochs up to `last` at which a pruner decides, ascending."""
+    args = pruner.args
+    if "interval_steps" in args:
+        first = args["n_warmup_steps"]
+        return [epoch for epoch in range(max(first, 1), last + 1) if (epoch - first) % args["interval_steps"] == 0]
+    if "max_iter" in args:
+        bands = {int(args["max_iter"] / args["eta"] ** i) for i in range(1, args["s"] + 1)}
+    else:
+        least, eta = args.get("min_iter") or args["min_resource"], args.get("eta") or args["reduction_factor"]
+        bands = {int(least * eta**i) for i in range(BANDS) if least * eta**i <= last}
+    return sorted(band for band in bands if 1 <= band <= last)
+
+
+def needed(pruner: Pruner, epoch: int) -> list[int]:
+    """The epochs of other jobs that a decision at a rung looks at."""
+    return rungs(pruner, epoch) if pruner.name in ("successive_halving", "hyperband") else [epoch]
+
+
+def behind(pruner: Pruner, goal: str, curves: Sequence[Curve], mine: int, epoch: int) -> bool:
+    """Whether the job whose curve is `curves[mine]` should end at an epoch that is a rung.
+
+    `curves`: of all jobs of the sweep with this seed that recorded a rung, in launch order; of the others only the epochs
+    `needed`. A job without a finite value at the epoch is left to its training, which knows divergence better.
+    """
+    if not math.isfinite(curves[mine].values.get(epoch, math.nan)):
+        return False
+    if pruner.name == "early_terminate":
+        sign = -1 if goal == "maximize" else 1
+        reached = [sign * curve.values[epoch] for curve in curves if math.isfinite(curve.values.get(epoch, math.nan))]
+        return _outside(sign * curves[mine].values[epoch], reached, pruner.args["eta"], pruner.args["strict"])
+    if pruner.name in ("successive_halving", "hyperband"):
+        return _replayed(pruner, goal, curves, mine, epoch)
+    return _at_once(pruner, goal, curves, mine, epoch)
+
+
+def _outside(value: float, reached: Sequence[float], eta: float, strict: bool) -> bool:
+    """W&B's hyperband: worse than the value that a share 1/eta of those who reached the band beat (smaller is better).
+
+    Strict keeps no more than that share, as the Hyperband paper does, and never less than the best.
+    """
+    ranked = sorted(reached)
+    kept = int(len(ranked) / eta)
+    return value > ranked[max(kept - 1, 0)] if strict else value > ranked[kept]
+
+
+def _at_once(pruner: Pruner, goal: str, curves: Sequence[Curve], mine: int, epoch: int) -> bool:
+    """Optuna's pruners that look at the other curves alone."""
+    import optuna
+    from optuna.trial import TrialState, create_trial
+
+    study = _study(goal)
+    for number, curve in enumerate(curves):
+        values = {step: value for step, value in curve.values.items() if step <= epoch and math.isfinite(value)}
+        if number == mine:
+            judged = create_trial(state=TrialState.RUNNING, intermediate_values=values)
+        elif curve.done and values:
+            study.add_trial(create_trial(state=TrialState.COMPLETE, value=values[max(values)], intermediate_values=values))
+    assert isinstance(judged, optuna.trial.FrozenTrial)
+    return bool(_pruner(pruner).prune(study, judged))
+
+
+def _replayed(pruner: Pruner, goal: str, curves: Sequence[Curve], mine: int, epoch: int) -> bool:
+    """Optuna's pruners that remember who passed which rung: all that was recorded up to the decision, in its order, is judged again."""
+    study, judge, decided = _study(goal), _pruner(pruner), False
+    study.pruner = judge
+    trials = [study.ask() for _ in curves]
+    stops = set(needed(pruner, epoch))
+    events = sorted((curve.at[step], number, step) for number, curve in enumerate(curves) for step in curve.values if step in stops)
+    decision = curves[mine].at[epoch], mine, epoch
+    for _, number, step in (event for event in events if event <= decision):
+        if math.isfinite(value := curves[number].values[step]):
+            trials[number].report(value, step)
+            decided = trials[number].should_prune()
+    return decided
+
+
+def _study(goal: str) -> optuna.Study:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # of one name: Optuna's hyperband sorts trials into its brackets by the study's name and the trial's number
+    direction = optuna.study.StudyDirection[goal.upper()]
+    return optuna.create_study(study_name="peers", direction=direction, sampler=optuna.samplers.RandomSampler(0))
+
+
+def _pruner(pruner: Pruner) -> BasePruner:
+    from optuna import pruners
+
+    made: dict[str, type[BasePruner]] = {
+        "median": pruners.MedianPruner,
+        "percentile": pruners.PercentilePruner,
+        "threshold": pruners.ThresholdPruner,
+        "successive_halving": pruners.SuccessiveHalvingPruner,
+        "hyperband": pruners.HyperbandPruner,
+    }
+    return made[pruner.name](**pruner.args)
