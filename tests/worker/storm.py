@@ -28,6 +28,8 @@ Work = Callable[[WorkerOptions], int]
 class Storm:
     """`workers` processes that do `work` with `options`, and a SIGKILL `every` so many seconds; who is gone is replaced.
 
+    On a machine too busy for that, less often: between two kills as many epochs are recorded as there are workers. Else jobs that
+    are always killed before their first epoch would rightly be quarantined.
     What the workers say is appended to `voice`. Workers are forked from a process that has imported what they need, because a storm
     starts hundreds; `work` is importable.
     """
@@ -38,6 +40,7 @@ class Storm:
     workers: int
     every: float
     voice: Path
+    most: int | None = None  # kills
     seed: int = 0
     kills: list[frozenset[int]] = field(default_factory=list)  # for each the attempts that the victim held
     exits: Counter[int] = field(default_factory=Counter)  # codes of workers that left while the storm went on
@@ -50,14 +53,14 @@ class Storm:
     def rage(self, seconds: float) -> None:
         """Until every job is finished, at most so many seconds; returns when the workers have left too."""
         queue, began = Queue(self.engine), time.monotonic()
-        strike = began + self.every
+        strike, due = began + self.every, self.workers
         try:
             while not queue.drained():
                 assert time.monotonic() < began + seconds, f"not done in {seconds} s: {queue.counts()}; see {self.voice}"
                 self._replace_the_dead()
-                if time.monotonic() >= strike:
+                if len(self.kills) != self.most and time.monotonic() >= strike and (recorded := self._epochs()) >= due:
                     self._strike()
-                    strike = max(strike + self.every, time.monotonic())
+                    strike, due = max(strike + self.every, time.monotonic()), recorded + self.workers
                 time.sleep(0.02)
             self.seconds = time.monotonic() - began
             for worker in self._living:
@@ -72,6 +75,9 @@ class Storm:
         """The kills that ended the training of a job."""
         lost = {row.id for row in sql(self.engine, "SELECT id FROM attempts WHERE cause IN ('lease expired', 'lost-trainer')")}
         return sum(bool(held & lost) for held in self.kills)
+
+    def _epochs(self) -> int:
+        return int(sql(self.engine, "SELECT count(*) AS n FROM epoch_rows")[0].n)
 
     def _replace_the_dead(self) -> None:
         for worker in self._living:

@@ -15,9 +15,9 @@ def launch_toys(lab: Lab, *, jobs: int, epochs: int) -> None:
     lab.sweep(seeds=jobs // 10, lr=[round(0.1 * (i + 1), 1) for i in range(10)], epochs=epochs)
 
 
-def toys(lab: Lab, *, workers: int, every: float, lease: float) -> Storm:
+def toys(lab: Lab, *, workers: int, every: float, lease: float, most: int | None = None) -> Storm:
     """Workers with the toy trainer, two jobs at once."""
-    return Storm(lab.engine, lab.options(pack=2, lease=lease), toy.work, workers, every, lab.runs.parent / "said")
+    return Storm(lab.engine, lab.options(pack=2, lease=lease), toy.work, workers, every, lab.runs.parent / "said", most)
 
 
 def check_toys(lab: Lab) -> None:

@@ -17,11 +17,11 @@ def tell(storm: Storm) -> None:
 
 def test_a_small_storm(lab_anywhere: Lab) -> None:
     lab = lab_anywhere
-    launch_toys(lab, jobs=30, epochs=6)
-    storm = toys(lab, workers=4, every=0.5, lease=1.0)
-    storm.rage(seconds=120)
+    launch_toys(lab, jobs=30, epochs=10)
+    storm = toys(lab, workers=4, every=0.5, lease=2.0, most=6)
+    storm.rage(seconds=300)
     tell(storm)
-    assert len(storm.kills) >= 2
+    assert len(storm.kills) >= 3
     check_toys(lab)
 
 
