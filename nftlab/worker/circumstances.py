@@ -6,10 +6,15 @@ import platform
 import re
 import socket
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Engine
+
 import nftlab
+from nftlab.code import changes
+from nftlab.store import keep
 from nftlab.worker.messages import Ready
 
 _PASSWORD = re.compile(r"(://[^:@/\s]*):[^@\s]*@")
@@ -17,7 +22,7 @@ _SECRET = re.compile(r"(?i)((?:key|token|password|secret)=)\S+")
 
 
 def here(code: dict[str, Any], ready: Ready) -> dict[str, Any]:
-    """The circumstances of this process: `code` (commit, uncommitted changes), versions, device, threads, host and command line."""
+    """The circumstances of this process: `code` (commit, changes, snapshots), versions, device, threads, host and command line."""
     return {
         **code,
         "nftlab": nftlab.__version__,
@@ -29,6 +34,18 @@ def here(code: dict[str, Any], ready: Ready) -> dict[str, Any]:
         "host": socket.gethostname(),
         "argv": [without_secrets(word) for word in sys.argv],
     }
+
+
+def snapshots(engine: Engine) -> dict[str, str | None]:
+    """Keeps what the code and its surroundings are; `diff` and `packages` name them, `diff` is None for committed code."""
+    changed = changes()
+    return {"diff": changed and keep(engine, "diff", changed), "packages": keep(engine, "packages", packages())}
+
+
+def packages() -> str:
+    """The installed packages, a line `name==version` each, sorted."""
+    found = {f"{installed.name}=={installed.version}" for installed in distributions()}
+    return "".join(f"{line}\n" for line in sorted(found, key=str.lower))
 
 
 def processor() -> str:

@@ -57,6 +57,7 @@ class PackRun:
         self._beaten = self._heard = self._epoch_began = self._looked = time.monotonic()
         self._deadline: float | None = None
         self._told = False  # to stop
+        self._deserted = float("inf")  # when the last job was taken from us, on the monotonic clock
         self._saved: dict[int, int] = {}  # checkpoints that the table knows, by attempt
         self._walls: deque[float] = deque(maxlen=99)  # seconds of the pack's last epochs
         self._pace = Pace(self._places, berth.choice.way)
@@ -236,6 +237,7 @@ class PackRun:
         for claim in gone:
             self._leave(claim, HANDED_BACK, None)
         self.trainer.tell(Drop(frozenset(claim.attempt_id for claim in gone)))
+        self._deserted = time.monotonic()
         cancelled = [claim for claim in gone if jobs(self.session.engine, key=claim.job_key)[0].state == "cancelled"]
         self.session.display.say(
             f"{len(gone)} of our jobs {'cancelled' if len(cancelled) == len(gone) else 'taken over by another worker'}"
@@ -257,6 +259,9 @@ class PackRun:
             self.session.display.say(f"{signals.cause}: finishing the epoch{again}")
 
     def _watch(self) -> None:
+        if not self._over and not self.held and time.monotonic() - self._deserted > self.session.options.grace:
+            self.session.display.say("the trainer does not let go of what was cancelled: it is killed")
+            self._cut_off("cancel")
         if not self._over and time.monotonic() - self._heard > self._stalled_after:
             self.session.display.say(f"no progress for {self._stalled_after:.0f} s: the trainer is killed")
             suspects = list(self.held.values())
