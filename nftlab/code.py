@@ -1,4 +1,4 @@
-"""Which code this is: the commit of the checkout that nftlab runs from, and a hash of what was changed since."""
+"""Which code this is: the commit of the checkout that nftlab runs from, and what was changed since."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
+MOST = 2**20  # characters of a diff that are kept: more is no change of code but data beside it
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -21,21 +22,43 @@ def identity() -> dict[str, str | None]:
     if sha is None:
         return {"git_sha": None, "dirty": None}
     changes = hashlib.sha256(_git("diff", "HEAD", "--", _PACKAGE.name) or b"")
-    new = sorted((_git("ls-files", "--others", "--exclude-standard", "-z", "--", _PACKAGE.name) or b"").split(b"\0"))
-    for name in filter(None, new):
+    for name in _new():
         changes.update(name + b"\0" + _content(_PACKAGE.parent / os.fsdecode(name)))
     clean = hashlib.sha256().digest() == changes.digest()
     return {"git_sha": sha.decode().strip(), "dirty": None if clean else changes.hexdigest()[:16]}
 
 
-def _git(*arguments: str) -> bytes | None:
-    """What git prints, None when it cannot; a hook's GIT_DIR must not send us to another repository."""
+def changes() -> str | None:
+    """The uncommitted changes of the package as `git diff` tells them, new files included; None if there are none.
+
+    At most `MOST` characters: the last line says what was cut off.
+    """
+    if identity()["dirty"] is None:
+        return None
+    told = [_git("diff", "HEAD", "--", _PACKAGE.name) or b""]
+    for name in _new():
+        told.append(_git("diff", "--no-index", "--", os.devnull, os.fsdecode(name), differs=1) or b"")
+    text = b"".join(told).decode(errors="replace")
+    return text if len(text) <= MOST else f"{text[:MOST]}\n[cut: {len(text) - MOST} more characters were not kept]\n"
+
+
+def _new() -> list[bytes]:
+    """The files of the package that git does not know and does not ignore."""
+    listed = _git("ls-files", "--others", "--exclude-standard", "-z", "--", _PACKAGE.name) or b""
+    return sorted(filter(None, listed.split(b"\0")))
+
+
+def _git(*arguments: str, differs: int = 0) -> bytes | None:
+    """What git prints, None when it cannot; a hook's GIT_DIR must not send us to another repository.
+
+    `differs`: the exit code by which it says that it found a difference.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(["git", *arguments], cwd=_PACKAGE.parent, env=environment, capture_output=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return done.stdout if done.returncode in (0, differs) else None
 
 
 def _content(path: Path) -> bytes:

@@ -36,6 +36,26 @@ def test_every_change_of_the_package_has_a_hash_of_its_own(checkout: Path) -> No
     assert None not in seen
 
 
+def test_changes_are_a_patch_that_makes_the_same_code_of_the_commit(checkout: Path) -> None:
+    assert code.changes() is None
+    (checkout / "nftlab" / "a.py").write_text("a = 2\n")
+    (checkout / "nftlab" / "new file.py").write_text("b = 1\n")
+    patch, dirty = code.changes(), code.identity()["dirty"]
+    assert patch is not None
+    (checkout / "nftlab" / "new file.py").unlink()
+    subprocess.run(["git", "checkout", "-q", "."], cwd=checkout, check=True)
+    subprocess.run(["git", "apply"], input=patch, text=True, cwd=checkout, check=True)
+    assert code.identity()["dirty"] == dirty
+
+
+def test_changes_beyond_measure_are_cut_and_say_so(checkout: Path) -> None:
+    (checkout / "nftlab" / "table.py").write_text("0,1\n" * code.MOST)
+    patch = code.changes()
+    assert patch is not None
+    assert len(patch) < code.MOST + 100
+    assert patch.splitlines()[-1].startswith("[cut: ")
+
+
 def test_what_lies_outside_the_package_does_not_count(checkout: Path) -> None:
     (checkout / "README.md").write_text("news")
     assert code.identity()["dirty"] is None

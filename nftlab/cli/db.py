@@ -1,4 +1,4 @@
-"""`nftlab db`: the job table's schema, and a server for a lab that has none."""
+"""`nftlab db`: the job table's schema and upkeep, and a server for a lab that has none."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from nftlab.cli import upkeep
 from nftlab.cli.options import Db
 from nftlab.cli.output import emit, masked, say
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check and upgrade the job table's schema, serve a Postgres.")
+_HELP = "Upgrade, check and back up the job table; remove old checkpoints; serve a Postgres."
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=_HELP)
 
 
 @app.command()
@@ -23,16 +26,9 @@ def upgrade(db: Db = None) -> None:
     emit(f"{masked(url)}: schema {after}" + ("" if before == after else f", was {before or 'empty'}"))
 
 
-@app.command()
-def check(db: Db = None) -> None:
-    """Say whether the database can be used; exit 78 if it has another schema, 69 if it cannot be reached."""
-    from nftlab import store
-
-    url = db or store.default_url()
-    if store.open_db(url, create=False) is None:
-        say(f"{masked(url)}: not there yet, the first launch makes it")
-    else:
-        emit(f"{masked(url)}: ready")
+app.command()(upkeep.check)
+app.command()(upkeep.backup)
+app.command()(upkeep.prune)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from nftlab.cli.database import to_read
 from nftlab.cli.options import Db, Json, Seed, State, Sweep, Where, Yes, select
-from nftlab.cli.output import confirm, emit, emit_json, number, say, table
+from nftlab.cli.output import confirm, emit, emit_json, number, printable, say, table
 from nftlab.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ def list_(sweep: Sweep = None, state: State = None, where: Where = None, seed: S
 
 @app.command()
 def show(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="Job key, or how it begins.")], as_json: Json = False, db: Db = None
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Job key, or how it begins.")],
+    diff: Annotated[bool, typer.Option("--diff", help="Print the uncommitted changes that its last attempt ran with.")] = False,
+    packages: Annotated[bool, typer.Option("--packages", help="Print the packages that were installed for its last attempt.")] = False,
+    as_json: Json = False,
+    db: Db = None,
 ) -> None:
     """Tell a job's story: configuration, attempts, transitions, curve."""
     from nftlab import store
@@ -45,6 +50,8 @@ def show(
     engine = to_read(db)
     row = _one(engine, key)
     assert engine is not None  # there is a job
+    if diff or packages:
+        return _snapshots(engine, row, [kind for kind, wanted in (("diff", diff), ("packages", packages)) if wanted], as_json)
     story, curve = store.story(engine, row.job_key), store.curve(engine, row.job_id)
     if as_json:
         return emit_json({**as_dict(row), **story, "curve": curve})
@@ -65,6 +72,22 @@ def cancel(
 ) -> None:
     """Take queued jobs out of the queue and stop running ones."""
     _change("cancel", keys, (sweep, state, where, seed), yes, db)
+
+
+def _snapshots(engine: Engine, row: JobRow, kinds: list[str], as_json: bool) -> None:
+    """Prints texts that the job's last attempt names."""
+    from nftlab import store
+
+    named = {kind: row.circumstances.get(kind) for kind in kinds}
+    texts = {kind: sha and store.snapshot(engine, sha) for kind, sha in named.items()}
+    if as_json:
+        return emit_json({"job": row.job_key, **texts})
+    for kind, text in texts.items():
+        if text:
+            emit(printable(text) if sys.stdout.isatty() else text)  # in a pipe as it is: `git apply` reads it
+        else:
+            known = "ran committed code" if kind in row.circumstances else f"has no {kind} recorded"
+            say(f"the last attempt of job {row.job_key} {known}")
 
 
 def as_dict(row: JobRow) -> dict[str, Any]:

@@ -2,14 +2,17 @@
 what training costs is kept by `remember` and told by `cost_left`, `cost_of`.
 """
 
+from nftlab.store.backup import backup, dump_command
+from nftlab.store.check import Finding, check
 from nftlab.store.engine import default_url, open_db, shown, upgrade
 from nftlab.store.export import curve_rows, job_rows
 from nftlab.store.extension import Extension, extension
 from nftlab.store.forecast import Forecast, cost_left, cost_of
 from nftlab.store.queue import Queue
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker
-from nftlab.store.runs import JobRow, curve, jobs, status, story
+from nftlab.store.runs import JobRow, Shelved, curve, jobs, shelved, status, story
 from nftlab.store.slurm import done_by_task
+from nftlab.store.snapshots import keep, snapshot
 from nftlab.store.speeds import known, remember
 from nftlab.store.steering import Steered, cancel, pause, resume, set_priority, stop
 from nftlab.store.sweeps import LaunchResult, complete, launch, launched, trained, verify
@@ -21,14 +24,18 @@ __all__ = [
     "Claim",
     "EpochRow",
     "Extension",
+    "Finding",
     "Forecast",
     "JobRow",
     "LaunchResult",
     "Outcome",
     "Queue",
+    "Shelved",
     "Steered",
     "Worker",
+    "backup",
     "cancel",
+    "check",
     "complete",
     "cost_left",
     "cost_of",
@@ -36,9 +43,11 @@ __all__ = [
     "curve_rows",
     "default_url",
     "done_by_task",
+    "dump_command",
     "extension",
     "job_rows",
     "jobs",
+    "keep",
     "known",
     "launch",
     "launched",
@@ -47,7 +56,9 @@ __all__ = [
     "remember",
     "resume",
     "set_priority",
+    "shelved",
     "shown",
+    "snapshot",
     "status",
     "stop",
     "story",

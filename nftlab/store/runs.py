@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, select, text, true
 
 from nftlab.store.sql import TEMPLATES, WORDS
-from nftlab.store.tables import STATES, attempts, epoch_rows, transitions
+from nftlab.store.tables import ACCEPTED, STATES, attempts, epoch_rows, transitions
 from nftlab.store.tables import jobs as _jobs
 
 HOUR = 3600.0
@@ -44,6 +45,14 @@ class JobRow:
     finished_at: float | None
     git_sha: str | None
     circumstances: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shelved:
+    """What a job needs of its checkpoints: all while it is `running`, else those `needed`, as JOB/TOKEN/FILE."""
+
+    running: bool
+    needed: frozenset[str]
 
 
 def jobs(
@@ -81,6 +90,14 @@ def curve(engine: Engine, job_id: int) -> list[dict[str, Any]]:
     return [{"epoch": row.epoch, "seconds": row.seconds, **values_of(row._mapping["values"])} for row in rows]
 
 
+def shelved(engine: Engine) -> dict[str, Shelved]:
+    """What every job, by key, needs of its checkpoints: a finished one none, another the two it would resume from."""
+    columns = (_jobs.c.job_key, _jobs.c.state, _jobs.c.checkpoint, _jobs.c.previous)
+    with engine.connect() as connection:
+        rows = connection.execute(select(*columns)).all()
+    return {row.job_key: Shelved(row.state == "running", _needed(*row[1:])) for row in rows}
+
+
 def story(engine: Engine, job_key: str) -> dict[str, list[dict[str, Any]]]:
     """What happened to a job: its `attempts` (with circumstances and full error text) and its `transitions`, oldest first."""
     of_job = select(_jobs.c.id).where(_jobs.c.job_key == job_key).scalar_subquery()
@@ -107,6 +124,12 @@ def status(engine: Engine, *, sweep: str | None = None, failures: int = 5) -> di
         failed = [{"job": key, "sweep": name, "error": error} for key, name, error in latest]
     counts = {state: found.get(state, 0) for state in STATES}
     return {"jobs": counts, "jobs_per_hour": round(pace, 3), "eta_seconds": _eta(counts, pace), "failures": failed}
+
+
+def _needed(state: str, *checkpoints: str | None) -> frozenset[str]:
+    if state in ACCEPTED:
+        return frozenset()
+    return frozenset("/".join(Path(path).parts[-3:]) for path in checkpoints if path)  # the runs folder may be mounted elsewhere by now
 
 
 def _job(row: Row[Any], read: dict[str, Any]) -> JobRow:

@@ -190,6 +190,7 @@ TEMPLATES: dict[str, str] = {
             low = CASE WHEN excluded.seen THEN {least}(speeds.low, excluded.low) ELSE excluded.low END,
             high = CASE WHEN excluded.seen THEN {greatest}(speeds.high, excluded.high) ELSE excluded.high END,
             epochs = speeds.epochs + excluded.epochs, memory = {greatest}(speeds.memory, excluded.memory), at = excluded.at""",
+    "snapshot": "INSERT INTO snapshots (sha, kind, text, at) VALUES (:sha, :kind, :text, {now}) ON CONFLICT DO NOTHING",
     "forget": "DELETE FROM epoch_rows WHERE job_id {among}",
     "rerun": """
         UPDATE jobs SET state = 'queued', retries = 0, losses = 0, not_before = 0, alone = false, epoch = 0, best_epoch = NULL,

@@ -20,10 +20,11 @@ from nftlab.store.tables import ACCEPTED, STATES, jobs, proposals, sweeps
 if TYPE_CHECKING:
     from nftlab.spec import Sweep, Trial
 
-_FINISHES = """
+FINISHES = """
     SELECT job_id, sum(CASE WHEN target IN ('done', 'pruned') THEN 1 ELSE 0 END)
                  - sum(CASE WHEN source IN ('done', 'pruned') THEN 1 ELSE 0 END) AS n
-    FROM transitions WHERE job_id IN (SELECT id FROM jobs WHERE sweep = :name) GROUP BY job_id"""  # less those a rerun took back
+    FROM transitions {of} GROUP BY job_id"""  # less those a rerun took back
+_OF_SWEEP = "WHERE job_id IN (SELECT id FROM jobs WHERE sweep = :name)"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def verify(engine: Engine, name: str) -> dict[str, Any]:
         if source is None:
             raise never_launched(connection, name)
         rows = connection.execute(_of(name, jobs.c.trial_key, jobs.c.seed, jobs.c.state, jobs.c.id)).all()
-        finishes: dict[int, int] = {row.job_id: row.n for row in connection.execute(text(_FINISHES), {"name": name})}
+        recorded_of = connection.execute(text(FINISHES.format(of=_OF_SWEEP)), {"name": name})
+        finishes: dict[int, int] = {row.job_id: row.n for row in recorded_of}
     sweep = load_text(source, where=f"the stored file of sweep {name}")
     keys = [trial.key for trial in sweep.trials] if sweep.search is None else _proposed(engine, name)[: sweep.asked]
     expected = {(key, seed) for key in keys for seed in sweep.seeds}

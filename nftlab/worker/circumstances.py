@@ -8,10 +8,15 @@ import re
 import socket
 import sys
 from collections.abc import Mapping
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Engine
+
 import nftlab
+from nftlab.code import changes
+from nftlab.store import keep
 from nftlab.worker.messages import Ready
 
 _PASSWORD = re.compile(r"(://[^:@/\s]*):[^@\s]*@")
@@ -19,7 +24,7 @@ _SECRET = re.compile(r"(?i)((?:key|token|password|secret)=)\S+")
 
 
 def here(code: dict[str, Any], ready: Ready) -> dict[str, Any]:
-    """The circumstances of this process: `code` (commit, uncommitted changes), versions, device, threads, host, command line, and Slurm."""
+    """The circumstances of this process: `code` (commit, changes, snapshots), versions, device, threads, host, command line, Slurm task."""
     return {
         **code,
         **_slurm(os.environ),
@@ -39,6 +44,18 @@ def _slurm(environment: Mapping[str, str]) -> dict[str, str]:
     array, index = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
     task = f"{array}_{index}" if array and index else environment.get("SLURM_JOB_ID")
     return {"slurm": task} if task else {}
+
+
+def snapshots(engine: Engine) -> dict[str, str | None]:
+    """Keeps what the code and its surroundings are; `diff` and `packages` name them, `diff` is None for committed code."""
+    changed = changes()
+    return {"diff": changed and keep(engine, "diff", changed), "packages": keep(engine, "packages", packages())}
+
+
+def packages() -> str:
+    """The installed packages, a line `name==version` each, sorted."""
+    found = {f"{installed.name}=={installed.version}" for installed in distributions()}
+    return "".join(f"{line}\n" for line in sorted(found, key=str.lower))
 
 
 def processor() -> str:

@@ -75,6 +75,17 @@ class Lanes:
         """Notes that jobs belong to others by now; may be called within an epoch."""
         self._dropped |= attempts
 
+    @property
+    def deserted(self) -> bool:
+        """Whether there are lanes, and all of them belong to others or to nobody by now."""
+        return bool(self._claims) and all(claim.attempt_id in self._dropped for claim in self._claims.values())
+
+    def abandon(self) -> None:
+        """Forgets the pack as it stands in the middle of an epoch: no lane of it can be used again."""
+        self._pack = self._kind = None
+        for of_lanes in (self._claims, self._seconds, self._next, self._dropped):
+            of_lanes.clear()
+
     def tidy(self) -> Epoch | None:
         """Between epochs: dropped lanes go, and so do those restored at their end, with their outcomes if there are any.
 

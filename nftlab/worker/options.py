@@ -50,8 +50,9 @@ class WorkerOptions:
     seconds without progress that count as a hang, None: the larger of 10 minutes and five median epochs. `runs`: folder of
     checkpoints and tracker files (NFTLAB_RUNS). `track`: "wandb" or "none". `strict`: refuse jobs launched from other
     code. `deterministic`: bit-identical repetition on CUDA, slower. `grace`: seconds to finish an epoch after
-    SIGTERM. `patience`: seconds to wait, with nothing left to train, for a job table that does not answer. `budget`: seconds of
-    work, None: without end. `max_failures`: failures of different jobs in a row that mean the machine is sick.
+    SIGTERM, and to leave one whose jobs were cancelled. `patience`: seconds to wait, with nothing left to train, for a job table
+    that does not answer. `budget`: seconds of work, None: without end. `max_failures`: failures of different jobs in a row that
+    mean the machine is sick.
     """
 
     db: str | None = None

@@ -52,6 +52,7 @@ class PackRun:
         self._deadline: float | None = None
         self._told = False  # to stop
         self._told_away = False
+        self._deserted = float("inf")  # when the last job was taken from us, on the monotonic clock
         self._saved: dict[int, int] = {}  # checkpoints that the table knows, by attempt
         self._through: set[int] = set()  # attempts that train no more, whether the table knows it or not
         self.spool = Spool(session.outage)
@@ -91,6 +92,7 @@ class PackRun:
     def _enter(self, claims: list[Claim]) -> None:
         self.met += len(claims)
         self._alone |= any(claim.alone for claim in claims)
+        self._deserted = float("inf")
         self.held |= {claim.attempt_id: claim for claim in claims}
         self._saved |= dict.fromkeys((claim.attempt_id for claim in claims), 0)
         self.spool.put(partial(self.session.welcome, claims))
@@ -213,6 +215,8 @@ class PackRun:
         for claim in gone:
             self.leave(claim, HANDED_BACK, None)
         self.trainer.tell(Drop(frozenset(claim.attempt_id for claim in gone)))
+        if not self.held:
+            self._deserted = time.monotonic()
         self.session.display.say(
             f"{len(gone)} of our jobs {'cancelled' if len(cancelled) == len(gone) else 'taken over by another worker'}"
         )
@@ -233,6 +237,9 @@ class PackRun:
             self.session.display.say(f"{signals.cause}: finishing the epoch{again}")
 
     def _watch(self) -> None:
+        if not self.over and time.monotonic() - self._deserted > self.session.options.grace:
+            self.session.display.say("the trainer does not let go of what was cancelled: it is killed")
+            self._cut_off(partial(self.hand_back, "cancel"))
         silent = self.over or (self.session.outage.error and not self._training)  # a trainer without lanes waits for ours to be told
         if not silent and time.monotonic() - self.pulse.heard > self.pulse.stalled_after:
             self.session.display.say(f"no progress for {self.pulse.stalled_after:.0f} s: the trainer is killed")

@@ -46,6 +46,10 @@ from nftlab.worker.messages import (
 )
 
 
+class _DesertedError(Exception):
+    """In the middle of an epoch: nobody wants it any more."""
+
+
 class Trainer:
     """Carries out orders one after the other; Join, Stop and Drop are heard while it trains."""
 
@@ -130,7 +134,10 @@ class Trainer:
             self._say(Note(note))
 
     def _epoch(self) -> None:
-        results = self._lanes.train_epoch(self._progress)
+        try:
+            results = self._lanes.train_epoch(self._progress)
+        except _DesertedError:  # epochs may take hours
+            return self._lanes.abandon()
         self._hear()
         due = self._lanes.due(results)
         if due or self._stopping:
@@ -161,6 +168,8 @@ class Trainer:
         """Called by the training loop about twice a second."""
         self._say(Beat())
         self._hear()
+        if self._lanes.deserted:
+            raise _DesertedError
 
     def _hear(self) -> None:
         while self._pipe.poll():

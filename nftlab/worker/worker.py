@@ -22,7 +22,7 @@ from nftlab.store import Claim, Outcome, Queue, Worker, curve, launched, open_db
 from nftlab.track import Mirror, Say, TrackedJob, Tracker, close_trackers, open_tracker
 from nftlab.worker.blame import SickNodeError
 from nftlab.worker.budget import Wishes
-from nftlab.worker.circumstances import here, where
+from nftlab.worker.circumstances import here, snapshots, where
 from nftlab.worker.handle import TrainerHandle
 from nftlab.worker.messages import Failed, Measure, Measured, Prepare, Prepared, Ready, Report
 from nftlab.worker.options import WorkerOptions
@@ -75,7 +75,7 @@ class Session:
         self.mirror = Mirror(None if options.track == "none" else opener, display.say, partial(close_trackers, options.track))
         self.trainer = self._spawn()
         self._ready: Ready | None = None
-        self._code = identity()
+        self._code: dict[str, str | None] = {**identity()}
         self._codes_seen: set[str] = set()  # sweeps whose code was compared with ours
         self.sizes = Sizes(engine, None if options.pack == "auto" else int(options.pack), self._measure, display.say)
         self.proposer = Proposer(engine, self.me, display.say)
@@ -259,7 +259,9 @@ class Session:
         return self.options.drain and not self.proposer.left() and self.queue.drained()
 
     def _verdict(self) -> int:
-        """1 if jobs of the sweeps worked on have failed, else 0."""
+        """1 if jobs of the sweeps worked on have failed, else 0; says what waits for a paused sweep."""
+        for sweep, count in self.queue.paused().items():
+            self.display.say(f"{count} jobs wait for sweep {sweep}, which is paused; nftlab sweep resume {sweep}")
         worked_on = [sweep["jobs"] for sweep in launched(self.engine) if sweep["name"] in self._codes_seen]
         return int(any(states["failed"] + states["quarantined"] for states in worked_on))
 
@@ -275,6 +277,7 @@ class Session:
             self.trainer.kill()
             self.trainer = self._spawn()
         if self._ready is None:
+            self._code |= snapshots(self.engine)
             ready = self._answer(None)
             self._ready = ready if isinstance(ready, Ready) else None
         return self._ready is not None

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nftlab.store import Queue
+from nftlab.store import Queue, keep, open_db
 from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, finish, read
+from tests.store.jobtable import ANN
 
 
 def keys(result: object) -> list[str]:
@@ -95,6 +96,19 @@ def test_show_tells_the_curve(launched: Invoke, queue: Queue) -> None:
     assert story["curve"][0]["val/error"] == 5.0
     assert [move["target"] for move in story["transitions"]] == ["queued", "running", "done"]
     assert story["attempts"][0]["circumstances"]["device"] == "cpu"
+
+
+def test_show_prints_the_code_and_packages_of_the_last_attempt(launched: Invoke, queue: Queue) -> None:
+    engine = open_db(None, create=False)
+    assert engine is not None
+    named = {"diff": keep(engine, "diff", "-a = 1\n+a = 2\f\n"), "packages": keep(engine, "packages", "torch==2.11\n")}
+    changed, committed, before = queue.claim(ANN, 1, named) + queue.claim(ANN, 1, named | {"diff": None}) + queue.claim(ANN, 1, {})
+    assert launched("job", "show", changed.job_key, "--diff", "--packages").stdout == "-a = 1\n+a = 2\f\ntorch==2.11\n"
+    assert read(launched("job", "show", changed.job_key, "--packages", "--json"))["packages"] == "torch==2.11\n"
+    for key, told in ((committed.job_key, "ran committed code"), (before.job_key, "has no diff recorded")):
+        shown = launched("job", "show", key, "--diff")
+        assert (shown.exit_code, shown.stdout) == (0, "")
+        assert told in shown.stderr
 
 
 def test_the_beginning_of_a_key_is_enough_when_it_is_unique(launched: Invoke) -> None:

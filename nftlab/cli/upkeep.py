@@ -1,0 +1,110 @@
+"""`nftlab db check|backup|prune`: is the job table whole, a copy of it, and room for what comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nftlab.cli.database import to_read
+from nftlab.cli.options import Db, Json
+from nftlab.cli.output import console, emit, emit_json, masked, printable, say
+from nftlab.errors import NotFoundError
+
+
+def check(as_json: Json = False, db: Db = None) -> None:
+    """Check the schema, the file and every guarantee of the job table.
+
+    Exit 1 if something is wrong with what is in it, 78 if it has another schema, 69 if it cannot be reached or read.
+    """
+    from nftlab import store
+
+    url, engine = masked(db or store.default_url()), to_read(db)
+    found = store.check(engine) if engine is not None else []
+    if as_json:
+        emit_json({"database": url, "schema": store.SCHEMA if engine is not None else None, "findings": [asdict(one) for one in found]})
+    else:
+        for one in found:
+            emit(printable(f"{one.count} {one.what}: {', '.join(one.first)}{', …' if one.count > len(one.first) else ''}"))
+        if engine is not None and not found:
+            emit(f"{url}: ready, schema {store.SCHEMA}")
+    if found:
+        raise typer.Exit(1)
+
+
+def backup(
+    out: Annotated[Path | None, typer.Argument(metavar="[OUT]", help="The copy; default: beside the table, dated.")] = None,
+    db: Db = None,
+) -> None:
+    """Copy the job table while workers go on; print the copy's path.
+
+    Postgres has a program for that: its command is printed, and the exit code is 1, for nothing was copied.
+    """
+    from datetime import UTC, datetime
+
+    from nftlab import store
+
+    engine = to_read(db)
+    if engine is None:
+        raise NotFoundError("there is no job table to back up")
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    if engine.dialect.name != "sqlite":
+        say("Postgres backs itself up:")
+        emit(store.dump_command(engine, out or Path(f"nftlab-{stamp}.dump")))
+        raise typer.Exit(1)
+    file = Path(str(engine.url.database))
+    copy = out or file.with_name(f"{file.stem}-{stamp}{file.suffix}")
+    with _bar() as progress:
+        size = store.backup(engine, copy, progress)
+    emit(str(copy))
+    say(f"{_megabytes(size)}; to use it: nftlab status --db {copy}")
+
+
+def prune(
+    runs: Annotated[Path, typer.Option("--runs", metavar="DIR", envvar="NFTLAB_RUNS", help="The workers' checkpoints.")] = Path("runs"),
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove them; without it they are only counted.")] = False,
+    as_json: Json = False,
+    db: Db = None,
+) -> None:
+    """Remove checkpoints that no job needs: of finished jobs all but the best weights, of others all but the last two.
+
+    Jobs in training are left to their workers; folders of jobs that this job table does not know are only named.
+    """
+    from nftlab import store
+    from nftlab.worker.prune import prunable, remove, see
+
+    seen = see(runs)  # before the table is read
+    engine = to_read(db)
+    if engine is None:
+        raise NotFoundError("without a job table nobody knows which checkpoints are needed")
+    found = prunable(runs, store.shelved(engine), seen)
+    freed = remove(found.files) if yes else 0
+    if as_json:
+        told = {"files": len(found.files), "bytes": found.size, "bytes_freed": freed}
+        return emit_json({"runs": runs, **told, "unknown": [str(folder) for folder in found.unknown]})
+    emit(f"{len(found.files)} checkpoints of {_megabytes(found.size)} {'removed' if yes else 'may go'}")
+    for folder in found.unknown:
+        say(printable(f"{folder}: no job of this table, left as it is"))
+    if found.files and not yes:
+        say("nftlab db prune --yes removes them")
+    elif freed < found.size:
+        say(f"only {_megabytes(freed)} could be removed")
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr; nothing where stderr is no terminal."""
+    from rich.progress import Progress
+
+    screen = console(stderr=True)
+    with Progress(console=screen, disable=not screen.is_terminal, transient=True) as bars:
+        task = bars.add_task("copying", total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

@@ -1,0 +1,52 @@
+"""Sweeps that are paused or cancelled while workers are at them."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from nftlab.store import cancel, pause
+from tests.worker.conftest import Lab, trainer_of
+from tests.worker.test_stops import training
+
+LONG = {"network": "fc-b", "batch_size": 2, "epochs": 1}  # an epoch of minutes
+
+
+def test_a_paused_sweep_is_left_alone_and_said_to_be_there(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    lab.sweep("waits", seeds=2)
+    pause(lab.engine, "waits")
+    assert lab.work() == lab.work(drain=False, drain_now=True) == 0
+    assert capfd.readouterr().err.count("2 jobs wait for sweep waits, which is paused; nftlab sweep resume waits") == 2
+    assert [row.attempts for row in lab.jobs()] == [0, 0]
+
+
+def test_cancelling_ends_an_epoch_in_the_middle_and_the_trainer_goes_on_with_others(lab: Lab) -> None:
+    lab.sweep("gone", **LONG)
+    worker = lab.start(lease=1)
+    lab.until(lambda: training(lab))
+    trainer = trainer_of(worker.pid)
+    lab.sweep("next", epochs=1)
+    cancel(lab.engine, "gone")
+    lab.until(lambda: lab.jobs(sweep="next")[0].state in ("running", "done"), seconds=45)
+    assert trainer_of(worker.pid) in (trainer, None)
+    _, err = worker.communicate(timeout=120)
+    assert worker.returncode == 0, err
+    assert [(row.state, row.epoch) for row in lab.jobs()] == [("cancelled", 0), ("done", 1)]
+    assert "killed" not in err
+
+
+@pytest.mark.ci
+def test_a_trainer_that_does_not_let_go_is_killed(lab: Lab) -> None:
+    lab.sweep("gone", **LONG)
+    worker = lab.start(lease=1, grace=0.5)
+    lab.until(lambda: training(lab))
+    trainer = trainer_of(worker.pid)
+    assert trainer is not None
+    os.kill(trainer, signal.SIGSTOP)
+    cancel(lab.engine, "gone")
+    _, err = worker.communicate(timeout=60)
+    assert worker.returncode == 0, err
+    assert "does not let go of what was cancelled" in err
+    assert lab.causes(lab.jobs()[0]) == ["cancel"]
