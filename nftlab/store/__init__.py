@@ -4,6 +4,7 @@ what training costs is kept by `remember` and told by `cost_left`, `cost_of`.
 
 from nftlab.store.engine import default_url, open_db, shown, upgrade
 from nftlab.store.forecast import Forecast, cost_left, cost_of
+from nftlab.store.proposals import to_propose
 from nftlab.store.queue import Queue
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker
 from nftlab.store.runs import JobRow, curve, jobs, status, story
@@ -36,6 +37,7 @@ __all__ = [
     "shown",
     "status",
     "story",
+    "to_propose",
     "upgrade",
     "verify",
 ]
