@@ -21,9 +21,12 @@ def status(sweep: Sweep = None, as_json: Json = False, db: Db = None) -> None:
         found: dict[str, Any] = {"jobs": dict.fromkeys(store.STATES, 0), "jobs_per_hour": 0.0, "eta_seconds": None, "failures": []}
     else:
         found = store.status(engine, sweep=sweep)
+    to_propose = 0 if engine is None else store.to_propose(engine, sweep=sweep)
     if as_json:
-        return emit_json(found | {"forecast": asdict(forecast)})
+        return emit_json(found | {"to_propose": to_propose, "forecast": asdict(forecast)})
     emit("\n".join(f"{state:<12}{count}" for state, count in found["jobs"].items()))
+    if to_propose:
+        emit(f"{to_propose} jobs are still to be proposed by searches; what follows is without them")
     if found["jobs_per_hour"] and found["eta_seconds"] != 0:
         emit(f"{found['jobs_per_hour']:.1f} jobs per hour, {duration(found['eta_seconds'])} left")
     if cost := told(forecast):

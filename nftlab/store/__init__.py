@@ -8,6 +8,7 @@ from nftlab.store.engine import default_url, open_db, shown, upgrade
 from nftlab.store.export import curve_rows, job_rows
 from nftlab.store.extension import Extension, extension
 from nftlab.store.forecast import Forecast, cost_left, cost_of
+from nftlab.store.proposals import to_propose
 from nftlab.store.queue import Queue
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker
 from nftlab.store.runs import JobRow, Shelved, curve, jobs, shelved, status, story
@@ -62,6 +63,7 @@ __all__ = [
     "status",
     "stop",
     "story",
+    "to_propose",
     "trained",
     "upgrade",
     "verify",

@@ -56,6 +56,18 @@ def searches(engine: Engine) -> list[Searched]:
     return [Searched(row.name, row.source, row.state == "active", row.proposed, bool(row.untold)) for row in rows]
 
 
+def to_propose(engine: Engine, *, sweep: str | None = None) -> int:
+    """How many jobs the samplers of active searches (of one `sweep`) have still to propose."""
+    from nftlab.spec import load_text
+
+    left = 0
+    for searched in searches(engine):
+        if searched.active and sweep in (None, searched.name):
+            file = load_text(searched.source, where=f"the stored file of sweep {searched.name}")
+            left += max(file.asked - searched.proposed, 0) * len(file.seeds)
+    return left
+
+
 def take_turn(engine: Engine, sweep: str, turn: str, lease: float) -> str | None:
     """Take (or renew) the turn to propose for a sweep, for `lease` seconds; its file, None while another has it."""
     with session(engine) as talk:

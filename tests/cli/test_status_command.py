@@ -18,6 +18,7 @@ def test_without_a_database_there_are_zeros_and_nothing_is_created(invoke: Invok
         "jobs_per_hour": 0.0,
         "eta_seconds": None,
         "failures": [],
+        "to_propose": 0,
         "forecast": NOTHING,
     }
     assert invoke("status").stdout.splitlines()[0].split() == ["queued", "0"]

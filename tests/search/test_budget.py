@@ -93,10 +93,10 @@ def _check(engine: Engine, run_cap: int, seeds: int) -> None:
     assert others <= {TrialState.FAIL}, "what was asked for and not proposed is told as failed"
 
 
-def test_three_workers_and_a_kill(engine: Engine) -> None:
-    launch(engine, search(8, seeds=2, sampler="{name: tpe, n_startup_trials: 4}"), code=CODE)
-    _storm(engine, workers=3, run_cap=8, kills=1)
-    _check(engine, 8, 2)
+def test_three_workers_and_a_kill(sqlite: Engine) -> None:
+    launch(sqlite, search(8, seeds=2, sampler="{name: tpe, n_startup_trials: 4}"), code=CODE)
+    _storm(sqlite, workers=3, run_cap=8, kills=1)
+    _check(sqlite, 8, 2)
 
 
 @pytest.mark.ci

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from nftlab.search import Proposer
 from nftlab.search.mirror import build_sampler
 from nftlab.search.prune import _pruner
-from nftlab.spec import Pruner, Sampler
+from nftlab.spec import Pruner, Sampler, load_text
 from nftlab.spec.choosers import PRUNERS, SAMPLERS
 from nftlab.store import Queue, jobs, launch
 from tests.search.lab import ME, search, study, train
@@ -44,8 +44,6 @@ def test_conditional_and_zipped_parameters_reach_the_study_only_where_they_apply
         "  weight_decay: {distribution: normal, mu: 0.5, sigma: 0.1}\n"
     )
     text = search(12, seeds=1, parameters=space, sampler="{name: random, seed: 4}").source
-    from nftlab.spec import load_text
-
     sweep = load_text(text + "  zip: [[epochs, lr]]\n  when: {weight_decay: {epochs: 4}}\n", "test")
     launch(sqlite, sweep, code=CODE)
     while Proposer(sqlite, ME, print).propose(12):
@@ -63,6 +61,7 @@ def test_conditional_and_zipped_parameters_reach_the_study_only_where_they_apply
     assert "dataset" not in {name for params in trials.values() for name in params}
 
 
+@pytest.mark.ci
 def test_a_search_learns(sqlite: Engine) -> None:
     """TPE's proposals are nearer to the best learning rate than those that it began with."""
     launch(sqlite, search(14, seeds=1, sampler="{name: tpe, n_startup_trials: 6, seed: 1}"), code=CODE)

@@ -1,0 +1,71 @@
+"""What the commands say about searches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nftlab.search import Proposer
+from nftlab.store import Queue, Worker, open_db
+from tests.cli.helpers import Invoke, claim, finish, read
+from tests.cli.test_startup import HEAVY, loaded
+
+SEARCH = """
+name: found
+method: bayes
+run_cap: 3
+parameters:
+  dataset: {value: digits}
+  lr: {min: 0.001, max: 0.1}
+nftlab: {seeds: 2, sampler: {name: random}, pruner: {name: median}}
+"""
+REPORT = """
+title: A search
+rows: {algorithm: {CT: ct}}
+columns: {dataset: [digits]}
+sweeps: [found]
+metric: test_error
+choose: val_error
+seeds: 2
+"""
+
+
+@pytest.fixture
+def searching(folder: Path, invoke: Invoke) -> Invoke:
+    """The command in a folder with a search and a report of it."""
+    (folder / "found.yaml").write_text(SEARCH)
+    (folder / "report.yaml").write_text(REPORT)
+    return invoke
+
+
+def test_a_search_from_launch_to_report(searching: Invoke) -> None:
+    dry = searching("sweep", "launch", "found.yaml", "--dry-run")
+    assert dry.stdout.startswith("found: 3 configurations × 2 seeds = 6 jobs\nproposed by random while workers train: none is known yet\n")
+    assert read(searching("sweep", "launch", "found.yaml", "--dry-run", "--json"))["forecast"]["unknown_jobs"] == 6
+    launched = searching("sweep", "launch", "found.yaml")
+    assert launched.stdout == "found: 0 jobs added, 0 known\n"
+    assert "found: 6 jobs more will be proposed while workers train" in launched.stderr
+    assert "6 jobs are still to be proposed" in searching("status").stdout
+    assert searching("sweep", "verify", "found").stdout == "found: 0 of 6 recorded; 6 missing\n"
+    engine = open_db(None, create=False)
+    assert engine is not None
+    queue, proposer = Queue(engine), Proposer(engine, Worker("tester", "here", 1), print)
+    assert proposer.propose(4) == 4
+    first, second, *others = claim(queue, 4)
+    finish(queue, [first, second])
+    assert read(searching("status", "--json"))["to_propose"] == 2
+    assert searching("report", "report.yaml").exit_code == 0
+    queue.prune([(other, "behind") for other in others])
+    assert proposer.propose(4) == 2
+    finish(queue, claim(queue, 2))
+    assert searching("sweep", "verify", "found").stdout == "found: complete, 6 runs recorded exactly once\n"
+    [cell] = read(searching("report", "report.yaml", "--format", "json"))["cells"]
+    assert (cell["mean"], cell["n"]) == (6.0, 2)
+    assert {job["state"] for job in read(searching("job", "list", "--json"))} == {"done", "pruned"}
+
+
+def test_launching_and_reading_a_search_needs_no_optuna(searching: Invoke) -> None:
+    assert loaded("sweep", "launch", "found.yaml") & (HEAVY - {"alembic"}) == set()
+    for command in (("sweep", "launch", "found.yaml"), ("sweep", "verify", "found"), ("status",)):
+        assert loaded(*command) & HEAVY == set()
