@@ -51,6 +51,8 @@ class Proposer:
     def _take_turn(self, searched: table.Searched, places: int) -> int:
         from nftlab.search.mirror import Study, open_storage, told_plainly
 
+        if self._storage is None:  # before the turn, which should be short: Optuna loads for a second, and its first tables for another
+            self._storage = open_storage(self._engine)
         turn = f"{self._me.name}/{uuid.uuid4().hex[:8]}"
         source = table.take_turn(self._engine, searched.name, turn, self._lease)
         if source is None:
@@ -58,7 +60,6 @@ class Proposer:
         try:
             sweep = _read(source)
             with told_plainly(self._engine):
-                self._storage = self._storage or open_storage(self._engine)
                 mine = _Turn(self._engine, Study(self._storage, searched.name, sweep.metric), sweep, turn, self._lease)
                 mine.reconcile()
                 return mine.propose(places, self._me, self._say) if places and searched.active else 0
@@ -91,19 +92,20 @@ class _Turn:
         """Ask for trials and put them into the table; returns the number of jobs."""
         keys = set(table.proposed(self._engine, self._sweep.name).values())
         room, startup = self._search.run_cap - len(keys), self._search.sampler.startup - len(keys)
-        trials: dict[int, Trial] = {}
-        while len(trials) < min(room, max(1, places // len(self._sweep.seeds), startup)) and self._renewed():
-            found = self._fresh(keys)
-            if found is None:
+        added = 0
+        for _ in range(min(room, max(1, places // len(self._sweep.seeds), startup))):
+            found = self._fresh(keys) if self._renewed() else None
+            jobs = table.propose(self._engine, self._sweep, self._turn, *found, me) if found else 0
+            if not found or not jobs:
                 break
-            number, trials[number] = found[0], found[1]
             keys.add(found[1].key)
-        if room > 0 and not trials and self._drawn(keys) is None:
+            added += jobs
+        if room > 0 and not added and self._drawn(keys) is None:
             say(
                 f"{self._sweep.name}: all {len(keys)} configurations that its parameters allow are proposed, run_cap asks for more: stopped"
             )
             table.exhausted(self._engine, self._sweep.name, self._turn)
-        return table.propose(self._engine, self._sweep, self._turn, trials, me) if trials else 0
+        return added
 
     def _renewed(self) -> bool:
         """Whether the turn is still ours, for another lease."""

@@ -6,7 +6,6 @@ the budget, so that neither a killed proposer nor a late one can add a trial too
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -81,20 +80,19 @@ def end_turn(engine: Engine, sweep: str, turn: str) -> None:
         talk.tell("end_turn", [{"sweep": sweep, "turn": turn}])
 
 
-def propose(engine: Engine, sweep: Sweep, turn: str, trials: Mapping[int, Trial], by: Worker) -> int:
-    """Add proposals, by their number in the study, and their jobs; returns the number of jobs.
+def propose(engine: Engine, sweep: Sweep, turn: str, number: int, trial: Trial, by: Worker) -> int:
+    """Add a proposal, by its number in the study, and its jobs; returns the number of jobs.
 
     0, and nothing is written, when the turn is lost, when the sweep was launched with another file or stopped meanwhile, or when
     there would be more than `run_cap`.
     """
     assert sweep.search is not None
-    asked = replace(sweep, trials=tuple(trials.values()))
     with session(engine) as talk:
         rows = talk.ask("turn", sweep=sweep.name, turn=turn, source=sweep.source)
-        if not rows or rows[0].proposed + len(trials) > sweep.search.run_cap:
+        if not rows or rows[0].proposed >= sweep.search.run_cap:
             return 0
-        talk.tell("proposal", [{"sweep": sweep.name, "number": number, "trial_key": trial.key} for number, trial in trials.items()])
-        new = list(asked.jobs())
+        talk.tell("proposal", [{"sweep": sweep.name, "number": number, "trial_key": trial.key}])
+        new = list(replace(sweep, trials=(trial,)).jobs())
         add_jobs(talk, sweep, new, talk.ask("newest", sweep=sweep.name)[0].id, by, "proposed")
     return len(new)
 

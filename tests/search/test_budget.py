@@ -19,7 +19,7 @@ from nftlab.store import Queue, Worker, jobs, launch, open_db, verify
 from tests.search.lab import error_of, search, study, train
 from tests.store.jobtable import CODE, sql
 
-LEASE = 4.0  # seconds, so that what a killed worker held is soon taken back
+LEASE = 10.0  # seconds, so that what a killed worker held is soon taken back, and a slow machine's live one keeps it
 STATES = {"complete": TrialState.COMPLETE, "failed": TrialState.FAIL}
 
 

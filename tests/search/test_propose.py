@@ -100,12 +100,12 @@ def test_what_a_killed_proposer_asked_for_is_told_as_failed_and_costs_no_budget(
     dead.start()
     dead.join()
     assert dead.exitcode == -signal.SIGKILL
-    assert [trial.state for trial in study(engine).trials] == [TrialState.RUNNING] * 4
+    assert [trial.state for trial in study(engine).trials] == [TrialState.RUNNING]
     assert proposer(engine).propose(1) == 0, "the dead one's turn has not run out"
     sql(engine, "UPDATE sweeps SET proposer_until = 1")
     work_off(queue, proposer(engine))
     states = [trial.state for trial in study(engine).trials]
-    assert states == [TrialState.FAIL] * 4 + [TrialState.COMPLETE] * 6
+    assert states == [TrialState.FAIL] + [TrialState.COMPLETE] * 6
     assert complete(verify(engine, "s"))
 
 
@@ -118,10 +118,10 @@ def test_a_late_proposer_adds_nothing(engine: Engine) -> None:
     assert proposals.take_turn(engine, "s", "other", 60) is None
     sql(engine, "UPDATE sweeps SET proposer_until = 1")
     assert proposals.take_turn(engine, "s", "other", 60) == sweep.source
-    assert proposals.propose(engine, sweep, "late", {0: trial}, BOB) == 0
-    assert proposals.propose(engine, sweep, "other", {0: trial}, BOB) == 1
+    assert proposals.propose(engine, sweep, "late", 0, trial, BOB) == 0
+    assert proposals.propose(engine, sweep, "other", 0, trial, BOB) == 1
     launch(engine, search(6, seeds=2), code=CODE)
-    assert proposals.propose(engine, sweep, "other", {1: trial}, BOB) == 0, "the file says something else by now"
+    assert proposals.propose(engine, sweep, "other", 1, trial, BOB) == 0, "the file says something else by now"
 
 
 def test_a_small_space_is_proposed_whole_and_nothing_twice(sqlite: Engine) -> None:
