@@ -76,7 +76,7 @@ class PackRun:
                 self._beat()
                 self._watch()
                 self._mind_outage()
-            self.session.observed(self.berth, self._pace)
+            self.spool.put(partial(self.session.observed, self.berth, self._pace))
         except BaseException:
             self.trainer.kill()
             with contextlib.suppress(DatabaseError):  # then the leases run out by themselves
