@@ -67,7 +67,7 @@ def toy_storm(lab: Lab, quick: bool) -> tuple[Storm, int]:
     storm.rage(PATIENCE)
     check_toys(lab)
     tails = [toy.tracked(lab.runs / "tracked" / f"{row.job_key}.jsonl") for row in lab.jobs()]
-    return storm, sum(len(points) < 30 for points in tails)
+    return storm, sum(points[-1:] == [] or points[-1]["epoch"] < 30 for points in tails)
 
 
 def real_storm(lab: Lab, quick: bool) -> tuple[Storm, int]:
