@@ -24,16 +24,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nftlab import __version__
-from nftlab.worker.circumstances import processor
-from tests.store.jobtable import sql
-from tests.track.offline import runs
-from tests.worker import toy
-from tests.worker.conftest import Lab
-from tests.worker.storm import Storm
-from tests.worker.storms import check_reals, check_toys, launch_reals, launch_toys, reals, toys
+# What is heavy is imported where it is used: every worker that is started imports this file again.
+if TYPE_CHECKING:
+    from tests.worker.conftest import Lab
+    from tests.worker.storm import Storm
 
 RESULTS = ROOT / "benchmarks" / "results" / "reliability.json"
 PATIENCE = 3600.0  # seconds
@@ -42,6 +38,8 @@ PATIENCE = 3600.0  # seconds
 @contextmanager
 def lab_on(kind: str) -> Iterator[Lab]:
     """An empty lab on a database of this kind, for a while."""
+    from tests.worker.conftest import Lab
+
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as data:
         if kind == "sqlite":
             server, url = None, None
@@ -61,16 +59,22 @@ def lab_on(kind: str) -> Iterator[Lab]:
 
 def toy_storm(lab: Lab, quick: bool) -> tuple[Storm, int]:
     """The storm of toy trainers; the storm, and the W&B-like runs that lack their last epochs."""
+    from tests.worker import toy
+    from tests.worker.storms import check_toys, launch_toys, toys
+
     launch_toys(lab, jobs=100 if quick else 1000, epochs=30)
     storm = toys(lab, workers=4 if quick else 16, every=0.5, lease=3.0)
     storm.rage(PATIENCE)
     check_toys(lab)
     tails = [toy.tracked(lab.runs / "tracked" / f"{row.job_key}.jsonl") for row in lab.jobs()]
-    return storm, sum(len(points) < 30 for points in tails)
+    return storm, sum(points[-1:] == [] or points[-1]["epoch"] < 30 for points in tails)
 
 
 def real_storm(lab: Lab, quick: bool) -> tuple[Storm, int]:
     """The storm of real trainers; the storm, and the W&B runs that lack their last epochs."""
+    from tests.track.offline import runs
+    from tests.worker.storms import check_reals, launch_reals, reals
+
     epochs = 40
     launch_reals(lab, jobs=6 if quick else 60, epochs=epochs)
     storm = reals(lab, workers=3, every=4.0)
@@ -87,6 +91,8 @@ FORMS: dict[str, Callable[[Lab, bool], tuple[Storm, int]]] = {"toy": toy_storm, 
 
 def measure(form: str, kind: str, quick: bool) -> dict[str, Any]:
     """One storm and its figures; raises AssertionError when anything was lost or doubled."""
+    from tests.store.jobtable import sql
+
     with lab_on(kind) as lab:
         storm, tails = FORMS[form](lab, quick)
         jobs = sql(lab.engine, "SELECT count(*) AS n FROM jobs WHERE sweep <> 'twin'")[0].n
@@ -120,6 +126,9 @@ def markdown(result: dict[str, Any]) -> str:
 
 def main() -> None:
     """Storm, print, write."""
+    from nftlab import __version__
+    from nftlab.worker.circumstances import processor
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--on", default="sqlite,postgres", help="the databases")
     parser.add_argument("--forms", default="toy,real", help="the trainers")

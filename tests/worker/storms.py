@@ -33,10 +33,13 @@ def check_toys(lab: Lab) -> None:
         assert [{name: value for name, value in point.items() if name != "seconds"} for point in found] == points
         assert (row.retries, row.best_epoch, row.val_error, row.test_error) == (0, end.best_epoch, end.val_error, end.test_error)
     assert not sql(lab.engine, "SELECT id FROM attempts WHERE ended_at IS NULL")
-    # One run per job, no epoch twice in it. A kill just after a finish may cost a run its last epochs; the table has them.
+    # One run per job. A kill just after a finish may cost a run its last epochs, the table has them; and a worker whose lease ran out on
+    # a busy machine may mirror its last accepted epoch beside its successor, with the same values.
     tracked = {path.stem: toy.tracked(path) for path in (lab.runs / "tracked").iterdir()}
     assert tracked.keys() == {row.job_key for row in rows}
-    assert all(tracked[row.job_key] == toy.straight(row.config, row.seed)[0][: len(tracked[row.job_key])] for row in rows)
+    for row in rows:
+        points, _ = toy.straight(row.config, row.seed)
+        assert all(logged == points[logged["epoch"] - 1] for logged in tracked[row.job_key])
 
 
 def launch_reals(lab: Lab, *, jobs: int, epochs: int) -> None:
