@@ -64,7 +64,7 @@ BEYOND = {"platformdirs", "sklearn", "skimage", "PIL", "safetensors", "scipy", "
 LATE: dict[str, set[str]] = {
     "track": {"wandb"},
     "store": {"alembic", "pandas"},
-    "search": {"optuna", "nftlab.search.mirror"},
+    "search": {"optuna", "nftlab.search.study"},
     "papers": {"nftlab.data", "ruamel.yaml"},
     "doctor": {"torch", "wandb", "nftlab.store", "nftlab.data"},
     "cli": {"rich", "pandas", "wandb"},
