@@ -67,7 +67,7 @@ LATE: dict[str, set[str]] = {
     "track": {"wandb"},
     "store": {"alembic", "pandas"},
     "cluster": {"submitit"},
-    "search": {"optuna", "nftlab.search.mirror"},
+    "search": {"optuna", "nftlab.search.study"},
     "papers": {"nftlab.data", "ruamel.yaml"},
     "doctor": {"torch", "wandb", "nftlab.store", "nftlab.data"},
     "cli": {"rich", "pandas", "wandb"},

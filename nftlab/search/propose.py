@@ -16,7 +16,7 @@ from nftlab.store import Worker
 from nftlab.store import proposals as table
 
 if TYPE_CHECKING:
-    from nftlab.search.mirror import Study
+    from nftlab.search.study import Study
 
 TURN = 60.0  # seconds until others may take over from a proposer that shows no sign of life
 REPEATS = 3  # suggestions that repeat an earlier trial before one is drawn instead
@@ -49,7 +49,7 @@ class Proposer:
         return added
 
     def _take_turn(self, searched: table.Searched, places: int) -> int:
-        from nftlab.search.mirror import Study, open_storage, told_plainly
+        from nftlab.search.study import Study, open_storage, told_plainly
 
         if self._storage is None:  # before the turn, which should be short: Optuna loads for a second, and its first tables for another
             self._storage = open_storage(self._engine)

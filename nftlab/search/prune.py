@@ -88,12 +88,12 @@ def _at_once(pruner: Pruner, goal: str, curves: Sequence[Curve], mine: int, epoc
         elif curve.done and values:
             study.add_trial(create_trial(state=TrialState.COMPLETE, value=values[max(values)], intermediate_values=values))
     assert isinstance(judged, optuna.trial.FrozenTrial)
-    return bool(_pruner(pruner).prune(study, judged))
+    return bool(build_pruner(pruner).prune(study, judged))
 
 
 def _replayed(pruner: Pruner, goal: str, curves: Sequence[Curve], mine: int, epoch: int) -> bool:
     """Optuna's pruners that remember who passed which rung: all that was recorded up to the decision, in its order, is judged again."""
-    study, judge, decided = _study(goal), _pruner(pruner), False
+    study, judge, decided = _study(goal), build_pruner(pruner), False
     study.pruner = judge
     trials = [study.ask() for _ in curves]
     stops = set(needed(pruner, epoch))
@@ -115,7 +115,8 @@ def _study(goal: str) -> optuna.Study:
     return optuna.create_study(study_name="peers", direction=direction, sampler=optuna.samplers.RandomSampler(0))
 
 
-def _pruner(pruner: Pruner) -> BasePruner:
+def build_pruner(pruner: Pruner) -> BasePruner:
+    """Optuna's pruner of a name, with every argument."""
     from optuna import pruners
 
     made: dict[str, type[BasePruner]] = {

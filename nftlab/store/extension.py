@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, select
 
+from nftlab.store.session import session
 from nftlab.store.steering import never_launched
+from nftlab.store.sweeps import continued
 from nftlab.store.tables import jobs, sweeps
 
 if TYPE_CHECKING:
@@ -30,11 +32,17 @@ class Extension:
 
 
 def extension(engine: Engine, sweep: Sweep) -> Extension:
-    """Compare a sweep file with the table; nothing is changed. Raises NotFoundError for a sweep that was never launched."""
+    """Compare a sweep file with the table; nothing is changed. Raises NotFoundError for a sweep that was never launched.
+
+    Of a search, the trials that were proposed so far count.
+    """
     with engine.connect() as connection:
         if connection.execute(select(sweeps.c.name).where(sweeps.c.name == sweep.name)).scalar() is None:
             raise never_launched(connection, sweep.name)
         rows = connection.execute(select(jobs.c.job_key, jobs.c.seed, jobs.c.config).where(jobs.c.sweep == sweep.name)).all()
+    if sweep.search:
+        with session(engine, None) as talk:
+            sweep = continued(talk, sweep)
     had = {row.job_key for row in rows}
     asked = {key: (trial, seed) for key, trial, seed in sweep.jobs()}
     new = {key: of for key, of in asked.items() if key not in had}

@@ -60,7 +60,7 @@ def launch(engine: Engine, sweep: Sweep, *, code: dict[str, Any], rerun: bool = 
     with session(engine) as talk:
         talk.tell("sweep", [row | {"code": json.dumps(code)}])
         if sweep.search:
-            sweep = _continued(talk, sweep)
+            sweep = continued(talk, sweep)
         asked = {key: (trial, seed) for key, trial, seed in sweep.jobs()}
         known: dict[str, int] = {job.job_key: job.id for job in talk.ask("known", sweep=sweep.name)}
         new = [(key, trial, seed) for key, (trial, seed) in asked.items() if key not in known]
@@ -145,7 +145,7 @@ def _proposed(engine: Engine, name: str) -> list[str]:
         return list(connection.execute(query).scalars())
 
 
-def _continued(talk: Session, sweep: Sweep) -> Sweep:
+def continued(talk: Session, sweep: Sweep) -> Sweep:
     """A search with the trials that were proposed before, as far as the file still asks for so many."""
     from nftlab.spec import Trial
 

@@ -39,7 +39,7 @@ def _work(url: str) -> None:
         if not claims and not proposer.propose(2):
             if not proposer.left() and queue.drained():
                 return
-            time.sleep(0.05)
+            time.sleep(0.3)  # an idle look costs what others need to work
 
 
 def _storm(engine: Engine, workers: int, run_cap: int, kills: int) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from nftlab.errors import ConfigError, DatabaseError
 from nftlab.search import Proposer
-from nftlab.store import Claim, Queue, complete, jobs, launch, open_db, proposals, story, verify
+from nftlab.store import Claim, Queue, complete, extension, jobs, launch, open_db, proposals, story, verify
 from tests.search.lab import LR, ME, error_of, search, study, suggested, train, train_all, work_off
 from tests.store.jobtable import BOB, CODE, at_once, sql
 
@@ -34,6 +34,8 @@ def test_a_search_from_launch_to_verify(engine: Engine, queue: Queue) -> None:
     rows = sql(engine, "SELECT number, trial_key, told FROM proposals ORDER BY number")
     assert [(row.number, row.told) for row in rows] == [(number, "complete") for number in range(6)]
     assert [trial.user_attrs["trial_key"] for trial in study(engine).trials] == [row.trial_key for row in rows]
+    more = extension(engine, search(seeds=3))
+    assert (more.added, more.known, more.dropped, more.seeds) == (6, 12, 0, [2]), "what was proposed is asked for"
     assert [move["why"] for move in story(engine, jobs(engine)[0].job_key)["transitions"]] == ["proposed", "claimed", "finished"]
 
 

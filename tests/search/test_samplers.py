@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Engine
 
 from nftlab.search import Proposer
-from nftlab.search.mirror import build_sampler
-from nftlab.search.prune import _pruner
+from nftlab.search.prune import build_pruner
+from nftlab.search.study import build_sampler
 from nftlab.spec import Pruner, Sampler, load_text
 from nftlab.spec.choosers import PRUNERS, SAMPLERS
 from nftlab.store import Queue, jobs, launch
@@ -32,7 +32,7 @@ def test_a_sampler_takes_its_arguments(name: str) -> None:
 @pytest.mark.parametrize("name", PRUNERS)
 def test_a_pruner_takes_its_arguments(name: str) -> None:
     args = defaults(PRUNERS[name]) | ({"upper": 1.0} if name == "threshold" else {})
-    found = _pruner(Pruner(name, args))
+    found = build_pruner(Pruner(name, args))
     assert isinstance(found, optuna.pruners.BasePruner)
     assert set(PRUNERS[name]) <= set(inspect.signature(type(found).__init__).parameters)
 
