@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nftlab.methods.base import Method, Nets, Numbers, Pass, Plan, cross_entropies, winners
+from nftlab.methods.base import Method, Nets, Numbers, Pass, Plan, cross_entropies, slope, winners
 from nftlab.methods.schedule import Schedule
 
 
@@ -40,10 +40,9 @@ class Friendly(Method):
             logits = nets["classifier"](x, train=False)
             return (cross_entropies(logits, y) * moving).sum() / moving.sum().clamp(min=1), logits
 
-        slope = torch.func.grad(loss, has_aux=True)
         moving = torch.ones_like(y, dtype=x.dtype)
         for _ in range(how):
-            gradient, logits = slope(x, moving)
+            gradient, logits = slope(loss, x, moving)
             moving = moving * self._hard(logits, y, numbers["confidence"])
             x = x - numbers["step"] * gradient * moving.view(-1, *(1 for _ in x.shape[1:]))
         return x, y
