@@ -21,6 +21,8 @@ from nftlab.store import Queue
 from nftlab.worker import WorkerOptions, run_worker
 from tests.store.jobtable import sql
 
+EPOCHS = 4
+
 Work = Callable[[WorkerOptions], int]
 
 
@@ -28,8 +30,8 @@ Work = Callable[[WorkerOptions], int]
 class Storm:
     """`workers` processes that do `work` with `options`, and a SIGKILL `every` so many seconds; who is gone is replaced.
 
-    On a machine too busy for that, less often: between two kills as many epochs are recorded as there are workers. Else jobs that
-    are always killed before their first epoch would rightly be quarantined.
+    On a machine too busy for that, less often: between two kills each worker records EPOCHS epochs on average. Else a job that is five
+    times killed before its first epoch would rightly be quarantined.
     What the workers say is appended to `voice`. Workers are forked from a process that has imported what they need, because a storm
     starts hundreds; `work` is importable.
     """
@@ -53,14 +55,14 @@ class Storm:
     def rage(self, seconds: float) -> None:
         """Until every job is finished, at most so many seconds; returns when the workers have left too."""
         queue, began = Queue(self.engine), time.monotonic()
-        strike, due = began + self.every, self.workers
+        strike, due = began + self.every, EPOCHS * self.workers
         try:
             while not queue.drained():
                 assert time.monotonic() < began + seconds, f"not done in {seconds} s: {queue.counts()}; see {self.voice}"
                 self._replace_the_dead()
                 if len(self.kills) != self.most and time.monotonic() >= strike and (recorded := self._epochs()) >= due:
                     self._strike()
-                    strike, due = max(strike + self.every, time.monotonic()), recorded + self.workers
+                    strike, due = max(strike + self.every, time.monotonic()), recorded + EPOCHS * self.workers
                 time.sleep(0.02)
             self.seconds = time.monotonic() - began
             for worker in self._living:
