@@ -42,6 +42,7 @@ ORDER = (
     "picture",
     "job",
     "cluster",
+    "config",
     "data",
     "db",
     "doctor",

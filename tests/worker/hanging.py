@@ -7,12 +7,11 @@ import subprocess
 import sys
 from multiprocessing.connection import Connection
 
-from nftlab.worker.handle import Setup, tie_to_parent
+from nftlab.worker.handle import Setup
 
 
 def hang(pipe: Connection, setup: Setup) -> None:
     """Tells the process id of its child and says no more."""
-    tie_to_parent(setup.parent)
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
     pipe.send(child.pid)
     signal.pause()

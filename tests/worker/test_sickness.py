@@ -139,9 +139,8 @@ def test_a_machine_on_which_one_job_after_the_other_fails_costs_them_nothing(lab
     assert {row.attempts for row in lab.jobs()} == {2}
 
 
-def test_a_trainer_that_hangs_is_killed_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nftlab.worker.handle._be_trainer", hang)
-    trainer = TrainerHandle("cpu", tmp_path, deterministic=False)
+def test_a_trainer_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
+    trainer = TrainerHandle("cpu", tmp_path, deterministic=False, serve=hang)
     child: int = trainer.pipe.recv()
     assert alive(child)
     trainer.kill()
