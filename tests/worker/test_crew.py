@@ -53,6 +53,7 @@ def lines(crew: subprocess.Popen[str], count: int) -> list[str]:
     return sorted(crew.stderr.readline().rstrip("\n") for _ in range(count))
 
 
+@pytest.mark.ci
 def test_both_work_on_cores_of_their_own_and_hand_back_at_sigterm(lab: Lab) -> None:
     lab.sweep(epochs=5000, seeds=2)
     crew = workers(lab)

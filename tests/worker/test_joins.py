@@ -31,6 +31,7 @@ def check_shared(lab: Lab, places: int) -> None:
         assert len(running) == len(attempt["circumstances"]["beside"])
 
 
+@pytest.mark.ci
 def test_nine_jobs_share_four_lanes(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
     lab.sweep(epochs=6, **GRID)
     settle_on(lab, 4)

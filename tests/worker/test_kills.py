@@ -76,6 +76,7 @@ def test_killed_after_any_recorded_epoch_it_resumes_above_epoch_0(lab: Lab, epoc
     assert (written_by[0], written_by[-1]) == (1, 2)
 
 
+@pytest.mark.ci
 def test_a_killed_worker_leaves_no_trainer_and_another_one_resumes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     twins(lab)

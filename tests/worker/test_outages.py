@@ -117,6 +117,7 @@ def test_a_server_that_restarts_in_the_middle_of_a_sweep(pglab: Lab, server: Ser
     assert not voice.heard("Traceback"), voice.said
 
 
+@pytest.mark.ci
 def test_a_file_that_is_locked_for_a_while(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
     twins(lab)
     codes: list[int] = []
