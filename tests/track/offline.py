@@ -34,8 +34,12 @@ def records(path: Path) -> Iterator[Any]:
 
 
 def runs(folder: Path) -> list[dict[str, Any]]:
-    """Every offline run folder below, oldest first: id, group, job_type, tags, config, epochs, rows, summary, preempted, exit_code."""
-    return [_run(list(records(path))) for path in sorted(folder.rglob("*.wandb"), key=lambda path: path.stat().st_mtime_ns)]
+    """Every offline run folder below, oldest first: id, group, job_type, tags, config, epochs, rows, summary, preempted, exit_code.
+
+    One that was killed before it said which run it is holds nothing that could be synced, and is left out.
+    """
+    found = [list(records(path)) for path in sorted(folder.rglob("*.wandb"), key=lambda path: path.stat().st_mtime_ns)]
+    return [_run(told) for told in found if any(record.HasField("run") for record in told)]
 
 
 def _run(found: list[Any]) -> dict[str, Any]:

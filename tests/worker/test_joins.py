@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from nftlab.store import jobs, story
+from tests.store.conftest import TABLES
+from tests.store.jobtable import sql
 from tests.worker.conftest import Lab, trainer_of
 from tests.worker.shared import WILD, attempts, check_curves, head_start, joined, settle_on
 from tests.worker.test_sickness import change, poison
@@ -45,6 +47,7 @@ def test_nine_jobs_share_four_lanes(lab: Lab, capfd: pytest.CaptureFixture[str])
 @pytest.mark.ci
 def test_nine_jobs_share_four_lanes_on_postgres(lab: Lab, tmp_path: Path, postgres_url: str) -> None:
     other = Lab(tmp_path, postgres_url)
+    sql(other.engine, f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE")
     try:
         other.sweep(epochs=6, **GRID)
         settle_on(other, 4, "apart")
