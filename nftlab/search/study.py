@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from nftlab.errors import DatabaseError
 from nftlab.spec import Axis, Metric, Sampler, Trial
 from nftlab.spec.space import Space
-from nftlab.store import shown
+from nftlab.store import ACCEPTED, shown
 from nftlab.store.engine import making_tables
 from nftlab.store.faults import translate
 from nftlab.store.proposals import Proposed
@@ -72,7 +72,7 @@ class Study:
 
     def tell(self, end: Proposed) -> str:
         """Tell what became of a proposal; returns "complete", "pruned" or "failed"."""
-        if any(state not in ("done", "pruned") for state in end.states):
+        if any(state not in ACCEPTED for state in end.states):
             self.discard(end.number)
             return "failed"
         curve = mean_curve(end, self._metric.name)

@@ -17,9 +17,10 @@ from nftlab.store.snapshots import keep, snapshot
 from nftlab.store.speeds import known, remember
 from nftlab.store.steering import Steered, cancel, pause, resume, set_priority, stop
 from nftlab.store.sweeps import LaunchResult, complete, launch, launched, trained, verify
-from nftlab.store.tables import SCHEMA, STATES
+from nftlab.store.tables import ACCEPTED, SCHEMA, STATES
 
 __all__ = [
+    "ACCEPTED",
     "SCHEMA",
     "STATES",
     "Claim",

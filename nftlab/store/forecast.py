@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Row, and_, func, select, true
 
 from nftlab.hypers import build, cost_key
 from nftlab.store.runs import HOUR, now
-from nftlab.store.tables import attempts, jobs, speeds
+from nftlab.store.tables import OPEN, attempts, jobs, speeds
 
 if TYPE_CHECKING:
     from nftlab.spec import Sweep
@@ -49,7 +49,7 @@ def cost_left(engine: Engine, *, sweep: str | None = None) -> Forecast:
     mine = jobs.c.sweep == sweep if sweep is not None else true()
     groups = (  # by pack key: its jobs share all that the cost depends on, and are too many to be read one by one
         select(func.min(jobs.c.config).label("config"), func.count().label("jobs"), func.sum(jobs.c.epoch).label("done"))
-        .where(mine, jobs.c.state.in_(("queued", "running")))
+        .where(mine, jobs.c.state.in_(OPEN))
         .group_by(jobs.c.pack_key)
     )
     with engine.connect() as connection:

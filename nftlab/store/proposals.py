@@ -15,12 +15,10 @@ from nftlab.store.records import Worker
 from nftlab.store.runs import values_of
 from nftlab.store.session import session
 from nftlab.store.sweeps import add_jobs
-from nftlab.store.tables import epoch_rows, jobs, proposals, sweeps
+from nftlab.store.tables import OPEN, epoch_rows, jobs, proposals, sweeps
 
 if TYPE_CHECKING:
     from nftlab.spec import Sweep, Trial
-
-_OPEN = ("queued", "running")
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def ended(engine: Engine, sweep: str) -> list[Proposed]:
     with engine.connect() as connection:
         for row in connection.execute(query):
             by_number.setdefault(row.number, []).append(row)
-        through = {number: rows for number, rows in by_number.items() if not any(row.state in _OPEN for row in rows)}
+        through = {number: rows for number, rows in by_number.items() if not any(row.state in OPEN for row in rows)}
         curves: dict[int, dict[int, dict[str, float]]] = {row.id: {} for rows in through.values() for row in rows}
         for point in connection.execute(select(epoch_rows).where(epoch_rows.c.job_id.in_(curves))):
             curves[point.job_id][point.epoch] = values_of(point._mapping["values"])
@@ -136,4 +134,4 @@ def exhausted(engine: Engine, sweep: str, turn: str) -> None:
 
 
 def _in_work(mine: Any) -> Any:
-    return exists().where(mine, jobs.c.state.in_(_OPEN))
+    return exists().where(mine, jobs.c.state.in_(OPEN))

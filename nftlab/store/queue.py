@@ -114,26 +114,12 @@ class Queue:
 
         A job that this very claim has finished is not stale: the answer to the first call may have been lost.
         """
-        claims = [claim for claim, _ in results]
-        with session(self._engine, self._patience) as talk:
-            ours = self._ours(talk, claims)
-            held = {job: row for job, row in ours.items() if row.state == "running"}
-            rows = [_outcome_parameters(claim, outcome) for claim, outcome in results if claim.job_id in held]
-            for sentence in ("finish", "end_attempt", "left"):
-                talk.tell(sentence, rows)
-        return _stale(claims, {job for job, row in ours.items() if row.state in ("running", "done")})
+        return self._end("finish", "done", [(claim, _outcome_parameters(claim, outcome)) for claim, outcome in results])
 
     def prune(self, pruned: Sequence[tuple[Claim, str]]) -> set[int]:
         """Record that jobs end early, and why; curve and best epoch stay. Returns stale job ids, told again as `finish` is."""
-        claims = [claim for claim, _ in pruned]
-        with session(self._engine, self._patience) as talk:
-            ours = self._ours(talk, claims)
-            end = {"target": "pruned", "error": None}
-            held = [(claim, why) for claim, why in pruned if claim.job_id in ours and ours[claim.job_id].state == "running"]
-            rows = [end | {"why": why, "job_id": claim.job_id, "token": claim.token} for claim, why in held]
-            for sentence in ("prune", "end_attempt", "left"):
-                talk.tell(sentence, rows)
-        return _stale(claims, {job for job, row in ours.items() if row.state in ("running", "pruned")})
+        end = {"target": "pruned", "error": None}
+        return self._end("prune", "pruned", [(c, end | {"job_id": c.job_id, "token": c.token, "why": why}) for c, why in pruned])
 
     def fail(self, claim: Claim, error: str, *, cause: str) -> bool:
         """Record a failure with its traceback; False if the claim is stale.
@@ -200,6 +186,16 @@ class Queue:
     def _command(self, verb: str, job_ids: Iterable[int], by: Worker | None) -> int:
         with session(self._engine, self._patience) as talk:
             return command(talk, verb, job_ids, by or Worker.me())
+
+    def _end(self, sentence: str, state: str, ends: Sequence[tuple[Claim, dict[str, Any]]]) -> set[int]:
+        """Running jobs reach an accepted state; returns stale job ids. A job that this very claim brought there is not stale."""
+        claims = [claim for claim, _ in ends]
+        with session(self._engine, self._patience) as talk:
+            ours = self._ours(talk, claims)
+            rows = [row for claim, row in ends if claim.job_id in ours and ours[claim.job_id].state == "running"]
+            for each in (sentence, "end_attempt", "left"):
+                talk.tell(each, rows)
+        return _stale(claims, {job for job, row in ours.items() if row.state in ("running", state)})
 
     def _held(self, talk: Session, claims: Sequence[Claim]) -> dict[int, Any]:
         """The rows, locked, of the jobs that the claims still hold, by id."""

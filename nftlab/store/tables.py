@@ -29,6 +29,7 @@ SCHEMA = "0003"  # the Alembic head this nftlab reads and writes
 VERSION_TABLE = "nftlab_version"  # Optuna brings an `alembic_version` of its own
 
 STATES = ("queued", "running", "done", "failed", "pruned", "cancelled", "quarantined")
+OPEN = ("queued", "running")  # the states of what is still to be recorded
 ACCEPTED = ("done", "pruned")  # the states that record a finish
 
 metadata = MetaData()
