@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 MOST = 2**20  # characters of a diff that are kept: more is no change of code but data beside it
 _PACKAGE = Path(__file__).resolve().parent
@@ -26,6 +28,12 @@ def identity() -> dict[str, str | None]:
         changes.update(name + b"\0" + _content(_PACKAGE.parent / os.fsdecode(name)))
     clean = hashlib.sha256().digest() == changes.digest()
     return {"git_sha": sha.decode().strip(), "dirty": None if clean else changes.hexdigest()[:16]}
+
+
+def named(code: Mapping[str, Any]) -> str:
+    """What people are told of an identity: `1a2b3c4d5e6f`, `1a2b3c4d5e6f with uncommitted changes`, or `of no commit`."""
+    sha = code.get("git_sha")
+    return f"{str(sha)[:12]}{' with uncommitted changes' if code.get('dirty') else ''}" if sha else "of no commit"
 
 
 def changes() -> str | None:

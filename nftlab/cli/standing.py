@@ -67,14 +67,15 @@ def _all(engine: Engine) -> list[dict[str, Any]]:
 
 
 def _lines(found: Mapping[str, Any], forecast: Forecast) -> list[str]:
-    from nftlab.cli.story import code, moment
+    from nftlab.cli.story import moment
+    from nftlab.code import named
 
     jobs = found["jobs"]
     counted = ", ".join(f"{count} {state}" for state, count in jobs.items() if count) or "none"
     waits = f"; nftlab sweep resume {found['sweep']}" if found["state"] == "paused" else ""
     lines = [
         f"sweep {found['sweep']}: {found['state']}, priority {found['priority']}{waits}",
-        f"launched {moment(found['launched_at'])} from {found['path']}, {code(found['code'])}",
+        f"launched {moment(found['launched_at'])} from {found['path']}, code {named(found['code'])}",
         f"method {found['method']}, {found['metric']} ({found['goal']})",
         f"jobs: {sum(jobs.values())}, {counted}",
         f"recorded: {_percent(found)}, {duration(found['seconds'])} of training so far",

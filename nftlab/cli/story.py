@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nftlab.cli.output import duration, number, printable
+from nftlab.code import named
 
 if TYPE_CHECKING:
     from nftlab.store import JobRow
@@ -31,12 +32,6 @@ def moment(at: float | None) -> str:
     return "–" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def code(identity: Mapping[str, Any]) -> str:
-    """Which code it was, such as `code 1a2b3c4d5e6f with uncommitted changes`."""
-    sha = identity.get("git_sha")
-    return f"code {sha[:12]}{' with uncommitted changes' if identity.get('dirty') else ''}" if sha else "code of no commit"
-
-
 def _standing(row: JobRow) -> str:
     best = f", best epoch {row.best_epoch}: validation {number(row.val_error)} %, test {number(row.test_error)} %" if row.best_epoch else ""
     diverged = ", diverged" if row.diverged else ""
@@ -45,7 +40,7 @@ def _standing(row: JobRow) -> str:
 
 def _attempt(attempt: Mapping[str, Any]) -> list[str]:
     around = attempt["circumstances"]
-    notes = [code(around)]
+    notes = [f"code {named(around)}"]
     notes += [f"{name} {around[name]}" for name in ("device", "torch", "pack_size") if around.get(name) is not None]
     lines = [
         f"  {attempt['token']}. {moment(attempt['started_at'])} to {moment(attempt['ended_at'])}: {attempt['cause'] or 'running'}",

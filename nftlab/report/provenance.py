@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nftlab.code import named
 from nftlab.spec.document import Problems, read
 
 if TYPE_CHECKING:
     from nftlab.store import JobRow
 
-_SHA = 12  # characters of a commit that are shown
 _SETTING = ("parameters", "nftlab")  # the keys of a sweep file whose entries make its trials
 
 
@@ -27,8 +27,7 @@ def settings(config: Mapping[str, Any], names: Iterable[str]) -> str:
 
 def code(job: JobRow) -> str:
     """The commit that the job's last attempt ran."""
-    dirty = " with uncommitted changes" if job.circumstances.get("dirty") else ""
-    return f"{job.git_sha[:_SHA]}{dirty}" if job.git_sha else "of no commit"
+    return named({"git_sha": job.git_sha, "dirty": job.circumstances.get("dirty")})
 
 
 def around(job: JobRow) -> list[str]:

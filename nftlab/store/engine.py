@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 
 from nftlab.errors import ConfigError, DatabaseError, SchemaError, UsageError
 from nftlab.store import faults
@@ -22,6 +23,7 @@ from nftlab.store.tables import SCHEMA, VERSION_TABLE
 
 BUSY = 0.5  # seconds SQLite itself waits for a lock before we hear of it
 LOG_PAGES = 10_000  # 40 MB of log before it is copied into the file: each copy costs two fsyncs (half the claims per second at 1,000)
+REST = 5.0  # seconds after which a connection is tried before it is used
 IDLE = 30  # seconds that a transaction may stand still on Postgres: a process stopped within one would hold its rows for ever
 # A dead network is noticed within half a minute instead of when the kernel gives up, a quarter of an hour later.
 _CONNECT = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
@@ -101,10 +103,12 @@ def _engine(url: URL) -> Engine:
     else:
         try:
             options = {name: value for name, value in _CONNECT.items() if name not in url.query}
-            engine = create_engine(url, pool_pre_ping=True, connect_args=options)
+            engine = create_engine(url, connect_args=options)
         except ImportError:
             raise ConfigError("Postgres needs psycopg", "pip install 'nftlab[postgres]'") from None
         event.listen(engine, "connect", _limits)
+        event.listen(engine, "checkin", _rest)
+        event.listen(engine, "checkout", _rise)
     event.listen(engine, "handle_error", faults.on_error)
     return engine
 
@@ -125,9 +129,25 @@ def _pragmas(driver: sqlite3.Connection, _record: Any) -> None:
     driver.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
 
 
-def _limits(driver: Any, _record: Any) -> None:
+def _limits(driver: Any, record: Any) -> None:
     driver.execute(f"SET idle_in_transaction_session_timeout = '{IDLE}s'")
     driver.commit()
+    _rest(driver, record)
+
+
+def _rest(_driver: Any, record: Any) -> None:
+    record.info["rested_since"] = time.monotonic()
+
+
+def _rise(driver: Any, record: Any, _proxy: Any) -> None:
+    """Before a connection is used: if it rested, whether the server is still there. To ask every time would cost what a claim does."""
+    driver.autocommit = False  # a sentence said at once may have left it on
+    if time.monotonic() - record.info["rested_since"] > REST:
+        try:
+            driver.execute("SELECT 1")
+            driver.rollback()
+        except Exception as error:
+            raise InvalidatePoolError from error  # the pool connects anew
 
 
 def _begin(connection: Connection) -> None:

@@ -41,6 +41,7 @@ class Queue:
         self._engine = engine
         self._patience = max(2 * self.lease, 30.0) if patience is None else patience
         self._pardon_ends = 0.0  # on the monotonic clock
+        self._at_once = engine.dialect.name == "postgresql"  # a claim and a finish are one statement each there, not four
 
     def peek(self) -> dict[str, Any] | None:
         """`config`, `pack_key` and `alone` of the job that a claim would take first; None when nothing is claimable now."""
@@ -62,20 +63,14 @@ class Queue:
         `circumstances` go on each attempt, with the claim's size and members added as `pack_size` and `pack`.
         On Postgres [] may also mean that another worker holds the head's group: `drained` tells when there is nothing left.
         """
-        wanted = {"k": k, "lease": self.lease, "stalled_after": self.stalled_after}
-        with session(self._engine, self._patience) as talk:
-            self._reclaim(talk, worker)
-            sentence = "claim_more" if join else "claim_of" if pack_key else "claim"
-            rows = talk.ask(sentence, **wanted, pack_key=pack_key)
-            if not rows:
-                return []
-            rows = sorted(rows, key=lambda row: (-row.priority, row.id))
-            noted = {**circumstances, "pack_size": len(rows), "pack": [row.job_key for row in rows]}
-            ids = talk.among(row.id for row in rows)
-            tries = talk.ask("attempt", ids=ids, circumstances=json.dumps(noted), worker=worker.name, host=worker.host, pid=worker.pid)
-            talk.tell("claimed", [{"ids": ids, "who": worker.name, "host": worker.host}])
-        attempts = {attempt.job_id: attempt.id for attempt in tries}
-        return [_claim(row, attempts[row.id]) for row in rows]
+        who = {"worker": worker.name, "host": worker.host, "pid": worker.pid}
+        wanted = {"k": k, "lease": self.lease, "stalled_after": self.stalled_after, "pack_key": pack_key, **who}
+        sentence = "claim_more" if join else "claim_of" if pack_key else "claim"
+        claims = self._take(sentence, wanted, circumstances, regardless=self._pardons())
+        if not claims:  # nothing waits, or somebody's lease ran out and those jobs may come first
+            self.reclaim(worker)
+            claims = self._take(sentence, wanted, circumstances, regardless=True)
+        return claims
 
     def reclaim(self, worker: Worker) -> None:
         """Take jobs back whose lease ran out: their worker died, or its training stopped moving."""
@@ -114,7 +109,12 @@ class Queue:
 
         A job that this very claim has finished is not stale: the answer to the first call may have been lost.
         """
-        return self._end("finish", "done", [(claim, _outcome_parameters(claim, outcome)) for claim, outcome in results])
+        ends = [(claim, _outcome_parameters(claim, outcome)) for claim, outcome in results]
+        if not self._at_once:
+            return self._end("finish", "done", ends)
+        with session(self._engine, self._patience, at_once=True) as talk:
+            ours = talk.ask("finish_at_once", rows=json.dumps([row for _, row in ends]))
+        return _stale([claim for claim, _ in ends], [row.id for row in ours])
 
     def prune(self, pruned: Sequence[tuple[Claim, str]]) -> set[int]:
         """Record that jobs end early, and why; curve and best epoch stay. Returns stale job ids, told again as `finish` is."""
@@ -183,6 +183,19 @@ class Queue:
         """Queue finished jobs again from scratch: curve, checkpoint and result are forgotten, attempts kept. Returns how many."""
         return self._command("rerun", job_ids, by)
 
+    def _take(self, sentence: str, wanted: dict[str, Any], circumstances: dict[str, Any], *, regardless: bool) -> list[Claim]:
+        """Claim in one transaction; nothing while a lease has run out, unless `regardless` of that."""
+        with session(self._engine, self._patience, at_once=self._at_once) as talk:
+            rows = talk.ask(sentence, **wanted, regardless=regardless, circumstances=json.dumps(circumstances))
+            rows.sort(key=lambda row: (-row.priority, row.id))
+            if self._at_once or not rows:
+                return [_claim(row, row.attempt_id) for row in rows]
+            noted = json.dumps({**circumstances, "pack_size": len(rows), "pack": [row.job_key for row in rows]})
+            ids = talk.among(row.id for row in rows)
+            tries = {attempt.job_id: attempt.id for attempt in talk.ask("attempt", **wanted, ids=ids, circumstances=noted)}
+            talk.tell("claimed", [{"ids": ids, **wanted}])
+        return [_claim(row, tries[row.id]) for row in rows]
+
     def _command(self, verb: str, job_ids: Iterable[int], by: Worker | None) -> int:
         with session(self._engine, self._patience) as talk:
             return command(talk, verb, job_ids, by or Worker.me())
@@ -208,8 +221,11 @@ class Queue:
         return {row.id: row for row in rows if row.token == tokens[row.id]}
 
     def _reclaim(self, talk: Session, worker: Worker) -> None:
-        if time.monotonic() >= self._pardon_ends and (rows := talk.ask("expired")):
+        if not self._pardons() and (rows := talk.ask("expired")):
             leave(talk, [loss(row, "stalled" if row.stalled else "lease expired") for row in rows], by=worker)
+
+    def _pardons(self) -> bool:
+        return time.monotonic() < self._pardon_ends
 
     def _renew(self, talk: Session, held: Iterable[int], progressed: bool) -> None:
         ids = talk.among(held)

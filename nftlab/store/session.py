@@ -52,10 +52,11 @@ class Session:
 
 
 @contextmanager
-def session(engine: Engine, patience: float | None = PATIENCE) -> Iterator[Session]:
+def session(engine: Engine, patience: float | None = PATIENCE, *, at_once: bool = False) -> Iterator[Session]:
     """A transaction that is committed at the end and undone by an exception; driver errors come out as NftlabErrors.
 
     SQLite's begins as the only writer, after waiting for the lock at most `patience` seconds; None: for one sentence that only reads.
+    On Postgres such a sentence, and one that is said `at_once`, is a transaction by itself, without BEGIN and COMMIT around it.
     """
     dialect = engine.dialect.name
     with translated(engine.url):
@@ -66,6 +67,8 @@ def session(engine: Engine, patience: float | None = PATIENCE) -> Iterator[Sessi
                 _require_file(connection, str(engine.url.database))
             if dialect == "sqlite" and patience is not None:
                 begin_immediate(driver.execute, patience)
+            if dialect == "postgresql":
+                driver.autocommit = at_once or patience is None
             yield Session(dialect, driver.cursor())
             driver.commit()
         except BaseException:

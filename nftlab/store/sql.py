@@ -10,6 +10,20 @@ _SQLITE_NOW = "((julianday('now') - 2440587.5) * 86400.0)"
 _POSTGRES_NOW = "CAST(extract(epoch FROM statement_timestamp()) AS double precision)"
 _READY = "state = 'queued' AND NOT paused AND not_before <="
 
+# Postgres writes a claim's attempts and transitions in the statement of the claim itself: one round trip, one commit.
+_AND_RECORDED = f"""
+), tries AS (
+    INSERT INTO attempts (job_id, token, worker, host, pid, started_at, circumstances)
+    SELECT id, token, :worker, :host, :pid, {_POSTGRES_NOW}, CAST(CAST(:circumstances AS jsonb) || jsonb_build_object(
+        'pack_size', (SELECT count(*) FROM claimed), 'pack', (SELECT jsonb_agg(job_key ORDER BY priority DESC, id) FROM claimed)
+    ) AS text) FROM claimed
+    RETURNING id, job_id
+), moves AS (
+    INSERT INTO transitions (job_id, source, target, who, host, why, at, token)
+    SELECT id, 'queued', 'running', :worker, :host, 'claimed', {_POSTGRES_NOW}, token FROM claimed
+)
+SELECT claimed.*, tries.id AS attempt_id FROM claimed JOIN tries ON tries.job_id = claimed.id"""
+
 WORDS: dict[str, dict[str, str]] = {
     "sqlite": {
         "now": _SQLITE_NOW,
@@ -20,6 +34,8 @@ WORDS: dict[str, dict[str, str]] = {
         "greatest": "max",
         "lock": "",  # the transaction began IMMEDIATE: it is the only writer
         "skip_locked": "",
+        "claimed_as": "",  # what a claim and a finish leave in the other tables follows in the same transaction
+        "and_recorded": "",
     },
     "postgresql": {
         "now": _POSTGRES_NOW,
@@ -30,6 +46,8 @@ WORDS: dict[str, dict[str, str]] = {
         "greatest": "greatest",
         "lock": "FOR UPDATE",
         "skip_locked": "FOR UPDATE SKIP LOCKED",
+        "claimed_as": ", claimed AS (",
+        "and_recorded": _AND_RECORDED,
     },
 }
 
@@ -37,18 +55,43 @@ _CLAIM = """
 WITH head AS MATERIALIZED (
     SELECT id, pack_key, alone FROM jobs
     WHERE {ready} {of_pack}
+      AND (CAST(:regardless AS boolean) OR NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND lease_until < {now}))
     ORDER BY priority DESC, id LIMIT 1 {skip_locked}
 ), pack AS MATERIALIZED (
     SELECT id FROM jobs
     WHERE {ready} AND pack_key = (SELECT pack_key FROM head)
       AND (NOT alone OR id = (SELECT id FROM head))
     ORDER BY priority DESC, id LIMIT coalesce((SELECT CASE WHEN alone THEN 1 ELSE :k END FROM head), 0) {skip_locked}
-)
+){claimed_as}
 UPDATE jobs SET state = 'running', token = token + 1, attempts = attempts + 1, lease_until = {now} + :lease,
     progress_at = {now}, stalled_after = :stalled_after, started_at = coalesce(started_at, {now})
 WHERE id {in_pack}
 RETURNING id, job_key, sweep, trial_key, seed, config, token, pack_key, epoch, checkpoint, checkpoint_sha,
-    previous, previous_sha, alone, priority
+    previous, previous_sha, alone, priority{and_recorded}
+"""
+
+# Postgres alone: a finish as one statement. Each row is looked up by its id, whatever the planner believes of lists out of JSON.
+FINISH_AT_ONCE = """
+WITH given AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (job_id bigint, token integer, diverged boolean, best_epoch integer,
+        val_error double precision, test_error double precision, seconds double precision, why text)
+), ours AS MATERIALIZED (
+    SELECT jobs.id, jobs.state FROM jobs JOIN given ON given.job_id = jobs.id AND given.token = jobs.token
+    WHERE jobs.id = ANY(ARRAY(SELECT job_id FROM given)) ORDER BY jobs.id FOR UPDATE OF jobs
+), finished AS (
+    UPDATE jobs SET state = 'done', diverged = given.diverged, best_epoch = given.best_epoch, val_error = given.val_error,
+        test_error = given.test_error, seconds = given.seconds, finished_at = {now}, lease_until = NULL, error = NULL
+    FROM given WHERE given.job_id = jobs.id AND jobs.id = ANY(ARRAY(SELECT id FROM ours WHERE state = 'running'))
+    RETURNING jobs.id, jobs.token, given.why
+), ended AS (
+    UPDATE attempts SET ended_at = {now}, cause = finished.why, error = NULL
+    FROM finished WHERE job_id = finished.id AND attempts.token = finished.token AND job_id = ANY(ARRAY(SELECT id FROM finished))
+    RETURNING job_id, attempts.token, worker, host, cause
+), leaving AS (
+    INSERT INTO transitions (job_id, source, target, who, host, why, at, token)
+    SELECT job_id, 'running', 'done', worker, host, cause, {now}, token FROM ended ORDER BY job_id
+)
+SELECT id FROM ours WHERE state IN ('running', 'done')
 """
 
 _CANCEL = "UPDATE jobs SET state = 'cancelled', lease_until = NULL, finished_at = {now} WHERE id {among}"
@@ -95,7 +138,7 @@ TEMPLATES: dict[str, str] = {
         RETURNING id, job_id""",
     "claimed": """
         INSERT INTO transitions (job_id, source, target, who, host, why, at, token)
-        SELECT id, 'queued', 'running', :who, :host, 'claimed', {now}, token FROM jobs WHERE id {among}""",
+        SELECT id, 'queued', 'running', :worker, :host, 'claimed', {now}, token FROM jobs WHERE id {among}""",
     "end_attempt": """
         UPDATE attempts SET ended_at = {now}, cause = :why, error = :error WHERE job_id = :job_id AND token = :token""",
     "transition": """
@@ -123,6 +166,7 @@ TEMPLATES: dict[str, str] = {
     "checkpoint": """
         UPDATE jobs SET previous = checkpoint, previous_sha = checkpoint_sha, checkpoint = :checkpoint,
             checkpoint_sha = :checkpoint_sha WHERE id = :job_id AND coalesce(checkpoint, '') <> :checkpoint""",
+    "finish_at_once": FINISH_AT_ONCE,
     "finish": """
         UPDATE jobs SET state = 'done', diverged = :diverged, best_epoch = :best_epoch, val_error = :val_error,
             test_error = :test_error, seconds = :seconds, finished_at = {now}, lease_until = NULL, error = NULL

@@ -31,7 +31,7 @@ SHARED = 1.2  # many threads must be so many times as fast as one: in training t
 TESTED = 0.2  # epochs in which validation improves, so that the test set is evaluated too; a guess
 _FULL = 0.8  # of the device's memory
 _FIRST, _SHORT, _REPEATS = 2, 0.05, 32  # steps not timed (the first, and recording); seconds and steps timed, whichever ends first
-_EVALUATED = 512  # examples, at least
+_EVALUATED, _EVALUATIONS = 512, 6  # examples, at least; times, at most
 
 
 def measure(
@@ -45,18 +45,22 @@ def measure(
 ) -> list[Speed]:
     """Speeds at each of the ascending `sizes` in every way worth trying, until larger is no better or would not fit.
 
+    Quick steps end it only when two sizes in a row were no better: the first pack of two gains little, and others use the cores too.
+
     `work` is the number of lane-epochs that wait: no size is begun after a fiftieth of what they would take, or 20
     seconds. The first is always measured, a device out of memory then raises torch.OutOfMemoryError.
     """
     device, began, heart = torch.device(device), time.perf_counter(), Heart(progress)
     program = build(task.to(device), hypers)
     found: list[Speed] = []
+    losses = 0  # sizes in a row that were no better
     with arithmetic(device, program.precision, deterministic=False):
         for lanes in sizes:
             try:
                 for way in _tried(device, lanes):
                     found.append(_speed(program, lanes, way, heart))
-                if device.type == "cpu" and torch.get_num_threads() > 1 and found[-1].seconds * lanes < SMALL * len(program.edges):
+                quick = device.type == "cpu" and found[-1].seconds * lanes < SMALL * len(program.edges)
+                if quick and torch.get_num_threads() > 1:
                     single = _speed(program, lanes, found[-1].way + SINGLE, heart)
                     if single.seconds < SHARED * found[-1].seconds:
                         found.pop()
@@ -67,9 +71,9 @@ def measure(
                     raise
                 break
             least = min(speed.seconds for speed in found)
-            worse = min(speed.seconds for speed in found if speed.lanes == lanes) > CLOSE * least
+            losses = losses + 1 if min(speed.seconds for speed in found if speed.lanes == lanes) > CLOSE * least else 0
             patience = min(MOST, max(LEAST, SHARE * work * least))
-            if worse or time.perf_counter() - began > patience or _crowded(device, found[-1].memory):
+            if losses > quick or time.perf_counter() - began > patience or _crowded(device, found[-1].memory):
                 break
     return found
 
@@ -167,13 +171,14 @@ def _evaluation(program: Program, groups: list[list[Lane]], heart: Heart) -> flo
     count = max(_EVALUATED, EVAL_BATCH_CUDA // len(groups[0])) if task.test.y.is_cuda else _EVALUATED
     some = Split(task.test.x[:count], task.test.y[:count])
     runs = [Group(program, group, []) for group in groups]
-    for run, group in zip(runs, groups, strict=True):
-        run.evaluate(list(range(len(group))), some, heart)
-    _settle(program)
-    start = time.perf_counter()
-    for run, group in zip(runs, groups, strict=True):
-        run.evaluate(list(range(len(group))), some, heart)
-    each = (time.perf_counter() - start) / len(some)
+    times: list[float] = []
+    while len(times) < 2 or (len(times) < _EVALUATIONS and sum(times) < _SHORT and not task.test.y.is_cuda):
+        start = time.perf_counter()
+        for run, group in zip(runs, groups, strict=True):
+            run.evaluate(list(range(len(group))), some, heart)
+        _settle(program)
+        times.append(time.perf_counter() - start)
+    each = statistics.median(times[1:]) / len(some)  # the first one chooses kernels
     return each * (len(task.valid) + (1.0 if curve else TESTED) * len(task.test))
 
 

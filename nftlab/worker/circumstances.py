@@ -7,7 +7,7 @@ import platform
 import re
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy import Engine
 
 import nftlab
-from nftlab.code import changes
-from nftlab.store import keep
+from nftlab.code import changes, named
+from nftlab.store import keep, launched
 from nftlab.worker.messages import Ready
 
 _PASSWORD = re.compile(r"(://[^:@/\s]*):[^@\s]*@")
@@ -50,6 +50,13 @@ def snapshots(engine: Engine) -> dict[str, str | None]:
     """Keeps what the code and its surroundings are; `diff` and `packages` name them, `diff` is None for committed code."""
     changed = changes()
     return {"diff": changed and keep(engine, "diff", changed), "packages": keep(engine, "packages", packages())}
+
+
+def other_code(engine: Engine, sweeps: Collection[str], code: Mapping[str, Any]) -> Iterator[str]:
+    """Of each of these sweeps that was launched from other code than this: what differs, in a line."""
+    for sweep in launched(engine) if sweeps else []:
+        if sweep["name"] in sweeps and any(sweep["code"].get(part) != code.get(part) for part in ("git_sha", "dirty")):
+            yield f"sweep {sweep['name']} was launched from code {named(sweep['code'])}, this worker runs {named(code)}"
 
 
 def packages() -> str:

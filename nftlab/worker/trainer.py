@@ -91,7 +91,8 @@ class Trainer:
             torch.cuda.set_device(self._device)  # else whatever names no device goes to the first one, beside its own worker
         threads = int(os.environ.get("OMP_NUM_THREADS") or cores())
         torch.set_num_threads(threads)
-        self._say(Ready(self._device, device_name(self._device), threads, torch.__version__))
+        version = str(torch.__version__)  # a plain text: unpickling its own class, the supervisor would import torch
+        self._say(Ready(self._device, device_name(self._device), threads, version))
 
     def _prepare(self, order: Prepare) -> None:
         task = self._task(order.dataset, order.share)

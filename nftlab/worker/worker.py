@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Engine
 
@@ -22,7 +21,7 @@ from nftlab.store import Claim, Outcome, Queue, Worker, curve, launched, open_db
 from nftlab.track import Mirror, Say, TrackedJob, Tracker, close_trackers, open_tracker
 from nftlab.worker.blame import SickNodeError
 from nftlab.worker.budget import Wishes
-from nftlab.worker.circumstances import here, snapshots, where
+from nftlab.worker.circumstances import here, other_code, snapshots, where
 from nftlab.worker.handle import TrainerHandle
 from nftlab.worker.messages import Failed, Measure, Measured, Prepare, Prepared, Ready, Report
 from nftlab.worker.options import WorkerOptions
@@ -236,13 +235,11 @@ class Session:
     def _compare_code(self, claims: list[Claim]) -> None:
         """Says so when a sweep was launched from other code than this worker's; refuses it under `strict`."""
         names = {claim.sweep for claim in claims} - self._codes_seen
-        for sweep in launched(self.engine) if names else []:
-            if sweep["name"] in names and any(sweep["code"].get(part) != self._code.get(part) for part in ("git_sha", "dirty")):
-                what = f"sweep {sweep['name']} was launched from code {_short(sweep['code'])}, this worker runs {_short(self._code)}"
-                if self.options.strict:
-                    self.queue.release(claims, cause="other-code")
-                    raise ConfigError(what, "check out the code that was launched, launch again, or leave out --strict")
-                self.display.say(what)
+        for what in other_code(self.engine, names, self._code):
+            if self.options.strict:
+                self.queue.release(claims, cause="other-code")
+                raise ConfigError(what, "check out the code that was launched, launch again, or leave out --strict")
+            self.display.say(what)
         self._codes_seen |= names
 
     def _tracked(self, claim: Claim) -> TrackedJob:
@@ -309,9 +306,3 @@ class Session:
 
 def _open(kind: str, runs: Path, job: TrackedJob, say: Say) -> Tracker:
     return open_tracker(kind, job, runs, say)
-
-
-def _short(code: dict[str, Any]) -> str:
-    """`1a2b3c4`, `1a2b3c4 with changes`, or `unknown` outside a repository."""
-    sha = code.get("git_sha")
-    return f"{str(sha)[:7]}{' with changes' if code.get('dirty') else ''}" if sha else "unknown"

@@ -45,3 +45,8 @@ def test_launching_needs_no_torch(folder: Path) -> None:
 
 def test_status_without_a_database(folder: Path) -> None:
     assert loaded("status") & HEAVY == set()
+
+
+def test_a_worker_leaves_torch_to_its_trainer(launched: Invoke) -> None:
+    """It would hold 400 MB for nothing: what the trainer reports must be plain values."""
+    assert loaded("worker", "--drain", "--no-wandb") & {"torch", "numpy", "wandb", "optuna"} == set()

@@ -19,10 +19,11 @@ from tests.store.conftest import TABLES
 from tests.store.jobtable import ANN, BOB, CODE, DONE, epoch, expire, make_sweep, sql
 
 SOCKET = ".s.PGSQL.5432"
+COMMITS = b"COMMIT\0", b"WITH head", b"WITH given"  # the last two: a claim and a finish, each a transaction by itself
 
 
 class Cable:
-    """A Unix socket in a folder, before the server's; with `breaks` it breaks at the next commit, once."""
+    """A Unix socket in a folder, before the server's; with `breaks` it breaks at the next that commits, once."""
 
     def __init__(self, folder: Path, server: Path) -> None:
         self.breaks = False
@@ -47,7 +48,7 @@ class Cable:
     def _carry(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while words := source.recv(65536):
-                if self.breaks and b"COMMIT\0" in words:  # of the client; the answer says COMMIT too
+                if self.breaks and any(commit in words for commit in COMMITS):  # of the client; the answer says COMMIT too
                     self.breaks = False
                     source.shutdown(socket.SHUT_RDWR)  # the client hears no answer, but the server hears the commit
                 target.sendall(words)

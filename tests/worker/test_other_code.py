@@ -52,7 +52,7 @@ def test_other_code_is_refused_under_strict_and_the_job_goes_back(call: Call) ->
     refused = call("edited", "worker", "--drain", "--no-wandb", "--device", "cpu", "--strict")
     assert refused.returncode == 78, refused.stderr
     assert "sweep tiny was launched from code" in refused.stderr
-    assert "with changes" in refused.stderr
+    assert "with uncommitted changes" in refused.stderr
     assert '"queued": 1' in call("launched", "status", "--json").stdout
 
 
