@@ -258,8 +258,8 @@ def _overhead(found: dict[str, Any]) -> Iterator[str]:
     yield f"| {' | '.join(runs)} |\n|{'---:|' * len(runs)}"
     cells = [f"{statistics.median(times):.1f}{f' ({100 * shares[name]:+.1f} %)' if name in shares else ''}" for name, times in runs.items()]
     yield f"| {' | '.join(cells)} |"
-    beside = ", ".join(f"{100 * statistics.median(of):.2f} % of a {name}'s" for name, of in found["beside"].items())
-    yield f"\nFrom the first claim to the last finish no epoch ran in {beside} time."
+    beside = ", ".join(f"{100 * statistics.median(of):.2f} % of the time of a {name}" for name, of in found["beside"].items())
+    yield f"\nFrom the first claim to the last finish no epoch ran in {beside}."
 
 
 def _start(rows: list[dict[str, Any]]) -> Iterator[str]:
