@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 RESULTS = ROOT / "benchmarks" / "results" / "reliability.json"
 PATIENCE = 3600.0  # seconds
+LEAST = {"toy": (200, 100), "real": (40, 10)}  # kills, and kills of a job in training, without which a storm shows too little
 
 
 @contextmanager
@@ -76,7 +77,7 @@ def real_storm(lab: Lab, quick: bool) -> tuple[Storm, int]:
     from tests.worker.storms import check_reals, launch_reals, reals
 
     epochs = 40
-    launch_reals(lab, jobs=6 if quick else 60, epochs=epochs)
+    launch_reals(lab, jobs=6 if quick else 120, epochs=epochs)
     storm = reals(lab, workers=3, every=4.0)
     storm.rage(PATIENCE)
     check_reals(lab)
@@ -95,6 +96,7 @@ def measure(form: str, kind: str, quick: bool) -> dict[str, Any]:
 
     with lab_on(kind) as lab:
         storm, tails = FORMS[form](lab, quick)
+        assert quick or all(n >= least for n, least in zip((len(storm.kills), storm.hits), LEAST[form], strict=True)), "too gentle a storm"
         jobs = sql(lab.engine, "SELECT count(*) AS n FROM jobs WHERE sweep <> 'twin'")[0].n
         causes = {row.cause: row.n for row in sql(lab.engine, "SELECT cause, count(*) AS n FROM attempts GROUP BY cause ORDER BY cause")}
         return {
