@@ -80,10 +80,10 @@ def real_storm(lab: Lab, quick: bool) -> tuple[Storm, int]:
     launch_reals(lab, jobs=6 if quick else 120, epochs=epochs)
     storm = reals(lab, workers=3, every=4.0)
     storm.rage(PATIENCE)
-    check_reals(lab)
-    last: dict[str, int] = {}
+    check_reals(lab, storm)
+    last = dict.fromkeys((row.job_key for row in lab.jobs(sweep="disturbed")), 0)
     for run in runs(lab.runs):
-        last[run["id"]] = max([last.get(run["id"], 0), *run["epochs"]])
+        last[run["id"]] = max([last[run["id"]], *run["epochs"]])
     return storm, sum(epoch < epochs for epoch in last.values())
 
 
