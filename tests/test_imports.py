@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": BELOW | {"spec", "resources"},
     "search": BELOW | {"spec", "store"},
     "worker": BELOW | {"spec", "store", "search", "train", "methods", "data", "track", "code"},
-    "report": BELOW | {"spec", "store", "resources"},
+    "report": BELOW | {"spec", "store", "resources", "code"},
     "cluster": BELOW | {"spec", "store"},
     "pictures": BELOW | {"store", "train", "methods", "data", "report"},
     "papers": BELOW | {"spec", "store", "data", "report", "resources"},

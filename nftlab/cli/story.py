@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nftlab.cli.output import duration, number, printable
-from nftlab.code import named
 
 if TYPE_CHECKING:
     from nftlab.store import JobRow
@@ -39,6 +38,8 @@ def _standing(row: JobRow) -> str:
 
 
 def _attempt(attempt: Mapping[str, Any]) -> list[str]:
+    from nftlab.code import named
+
     around = attempt["circumstances"]
     notes = [f"code {named(around)}"]
     notes += [f"{name} {around[name]}" for name in ("device", "torch", "pack_size") if around.get(name) is not None]

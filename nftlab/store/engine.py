@@ -23,7 +23,7 @@ from nftlab.store.tables import SCHEMA, VERSION_TABLE
 
 BUSY = 0.5  # seconds SQLite itself waits for a lock before we hear of it
 LOG_PAGES = 10_000  # 40 MB of log before it is copied into the file: each copy costs two fsyncs (half the claims per second at 1,000)
-REST = 5.0  # seconds after which a connection is tried before it is used
+REST = 0.5  # seconds after which a connection is tried before it is used: no server is gone and back sooner
 IDLE = 30  # seconds that a transaction may stand still on Postgres: a process stopped within one would hold its rows for ever
 # A dead network is noticed within half a minute instead of when the kernel gives up, a quarter of an hour later.
 _CONNECT = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}

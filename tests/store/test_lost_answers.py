@@ -27,6 +27,7 @@ class Cable:
 
     def __init__(self, folder: Path, server: Path) -> None:
         self.breaks = False
+        self._cut: socket.socket | None = None  # the client's end that hears no more
         self._server = server
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(folder / SOCKET))
@@ -48,9 +49,11 @@ class Cable:
     def _carry(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while words := source.recv(65536):
+                if target is self._cut:  # the server's answer: it has committed
+                    target.shutdown(socket.SHUT_RDWR)
+                    return
                 if self.breaks and any(commit in words for commit in COMMITS):  # of the client; the answer says COMMIT too
-                    self.breaks = False
-                    source.shutdown(socket.SHUT_RDWR)  # the client hears no answer, but the server hears the commit
+                    self.breaks, self._cut = False, source
                 target.sendall(words)
             target.shutdown(socket.SHUT_WR)
 
