@@ -108,6 +108,7 @@ def test_a_reader_that_goes_away_is_no_drama(arguments: list[str], folder: Path)
 
 def test_ctrl_c_is_130(folder: Path) -> None:
     script = "import nftlab.store, nftlab.cli, signal, os\n"
+    script += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs are born deaf to it
     script += "nftlab.store.open_db = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\nnftlab.cli.main()"
     done = subprocess.run([sys.executable, "-c", script, "status"], capture_output=True, text=True)
     assert done.returncode == 128 + signal.SIGINT
