@@ -107,8 +107,8 @@ def _engine(url: URL) -> Engine:
         except ImportError:
             raise ConfigError("Postgres needs psycopg", "pip install 'nftlab[postgres]'") from None
         event.listen(engine, "connect", _limits)
-        event.listen(engine, "checkin", _rest)
-        event.listen(engine, "checkout", _rise)
+        event.listen(engine, "checkin", _note_rest)
+        event.listen(engine, "checkout", _try_rested)
     event.listen(engine, "handle_error", faults.on_error)
     return engine
 
@@ -132,14 +132,14 @@ def _pragmas(driver: sqlite3.Connection, _record: Any) -> None:
 def _limits(driver: Any, record: Any) -> None:
     driver.execute(f"SET idle_in_transaction_session_timeout = '{IDLE}s'")
     driver.commit()
-    _rest(driver, record)
+    _note_rest(driver, record)
 
 
-def _rest(_driver: Any, record: Any) -> None:
+def _note_rest(_driver: Any, record: Any) -> None:
     record.info["rested_since"] = time.monotonic()
 
 
-def _rise(driver: Any, record: Any, _proxy: Any) -> None:
+def _try_rested(driver: Any, record: Any, _proxy: Any) -> None:
     """Before a connection is used: if it rested, whether the server is still there. To ask every time would cost what a claim does."""
     driver.autocommit = False  # a sentence said at once may have left it on
     if time.monotonic() - record.info["rested_since"] > REST:

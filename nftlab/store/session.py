@@ -36,11 +36,7 @@ class Session:
     def ask(self, name: str, **parameters: Any) -> list[Any]:
         """Run a sentence; its rows, as named tuples."""
         self._cursor.execute(self._sql[name], parameters)
-        rows = self._cursor.fetchall()
-        if self._lists or not rows:  # psycopg names its own
-            return list(rows)
-        row = _row(tuple(column[0] for column in self._cursor.description))
-        return [row(*values) for values in rows]
+        return list(self._cursor.fetchall())
 
     def tell(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run a sentence that answers nothing, once per row of parameters."""
@@ -72,7 +68,7 @@ def session(engine: Engine, patience: float | None = PATIENCE, *, at_once: bool 
                 begin_immediate(driver.execute, patience)
             if dialect == "postgresql":
                 driver.autocommit = at_once or patience is None
-            yield Session(dialect, driver.cursor() if dialect == "sqlite" else driver.cursor(row_factory=_named()))
+            yield Session(dialect, _cursor(dialect, driver))
             driver.commit()
         except BaseException:
             if dialect == "postgresql" and driver.closed:  # the server or the network is gone: there is nothing to roll back
@@ -119,11 +115,15 @@ def sentences(dialect: str) -> dict[str, str]:
     return {name: re.sub(r":(\w+)", r"%(\1)s", sql) for name, sql in written.items()} if dialect == "postgresql" else written
 
 
-@cache
-def _named() -> Any:
-    from psycopg.rows import namedtuple_row
+def _cursor(dialect: str, driver: Any) -> Any:
+    """A cursor whose rows are named tuples."""
+    if dialect == "postgresql":
+        from psycopg.rows import namedtuple_row
 
-    return namedtuple_row
+        return driver.cursor(row_factory=namedtuple_row)
+    cursor = driver.cursor()
+    cursor.row_factory = lambda cursor, values: _row(tuple(column[0] for column in cursor.description))(*values)
+    return cursor
 
 
 @cache

@@ -13,6 +13,7 @@ from nftlab.errors import UsageError
 from nftlab.hypers import nearest
 from nftlab.track.job import Say, TrackedJob, Tracker
 from nftlab.track.mirror import Mirror
+from nftlab.track.owed import Owed
 
 
 def _none(job: TrackedJob, runs: Path, say: Say) -> Tracker:
@@ -43,4 +44,4 @@ def close_trackers(kind: str) -> None:
         sys.modules["wandb"].teardown()
 
 
-__all__ = ["TRACKERS", "Mirror", "Say", "TrackedJob", "Tracker", "close_trackers", "open_tracker"]
+__all__ = ["TRACKERS", "Mirror", "Owed", "Say", "TrackedJob", "Tracker", "close_trackers", "open_tracker"]

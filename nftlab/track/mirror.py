@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from nftlab.track.job import Say, TrackedJob, Tracker
+from nftlab.track.owed import Owed
 
 Open = Callable[[TrackedJob, Say], Tracker]
 
@@ -17,10 +18,11 @@ class Mirror:
 
     Every method returns at once. A tracker that fails is dropped and its job goes on without it; what trackers have
     to say is said once. The thread starts with the first job and ends with `close`; with `open` None there is nothing to do.
+    `owed` notes which copies are not finished.
     """
 
-    def __init__(self, open: Open | None, say: Say, close: Callable[[], None] = lambda: None) -> None:
-        self._opener, self._say, self._closer = open, say, close
+    def __init__(self, open: Open | None, say: Say, close: Callable[[], None] = lambda: None, owed: Owed | None = None) -> None:
+        self._opener, self._say, self._closer, self._owed = open, say, close, owed
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._open: dict[str, Tracker] = {}  # touched by the thread only
         self._thread: threading.Thread | None = None
@@ -34,6 +36,8 @@ class Mirror:
             # A daemon: a tracker that hangs (no network) must not keep the worker from leaving.
             self._thread = threading.Thread(target=self._run, name="tracker", daemon=True)
             self._thread.start()
+        if self._owed:
+            self._owed.note(job.key)
         opener = self._opener
         self._calls.put(lambda: self._open.update({job.key: opener(job, self._say_once)}))
 
@@ -47,6 +51,8 @@ class Mirror:
         def end(tracker: Tracker) -> None:
             del self._open[key]
             tracker.close(summary, exit_code)
+            if self._owed:
+                self._owed.settle(key)
 
         self._put(key, end)
 

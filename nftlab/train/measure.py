@@ -73,7 +73,7 @@ def measure(
             least = min(speed.seconds for speed in found)
             losses = losses + 1 if min(speed.seconds for speed in found if speed.lanes == lanes) > CLOSE * least else 0
             patience = min(MOST, max(LEAST, SHARE * work * least))
-            if losses > quick or time.perf_counter() - began > patience or _crowded(device, found[-1].memory):
+            if losses > (1 if quick else 0) or time.perf_counter() - began > patience or _crowded(device, found[-1].memory):
                 break
     return found
 

@@ -11,7 +11,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from nftlab.errors import DatabaseError, FencedError
-from nftlab.store import Claim, EpochRow, Outcome, jobs
+from nftlab.store import Claim, EpochRow, JobRow, Outcome, jobs
 from nftlab.worker import blame, shelf
 from nftlab.worker.messages import Away, Back, Drop, Ended, Epoch, Failed, Join, Note, Recorded, Report, Stop, Train
 from nftlab.worker.pack_size import Choice, Pace
@@ -171,7 +171,7 @@ class PackRun:
         self._drop(self.queue.finish(ends) if ends else set())
         for claim, end in ends:
             if claim.attempt_id in self.held:
-                self.leave(claim, DONE, _summary(end))
+                self.leave(claim, DONE, summary(end))
                 shelf.settle(self.session.options.runs, claim)
                 self.session.finished(claim, end)
 
@@ -285,5 +285,6 @@ class PackRun:
         self.session.mirror.close(claim.job_key, summary, exit_code)
 
 
-def _summary(end: Outcome) -> dict[str, Any]:
+def summary(end: Outcome | JobRow) -> dict[str, Any]:
+    """What trackers show of a finished job."""
     return {"best_epoch": end.best_epoch, "val/error": end.val_error, "test/error": end.test_error, "diverged": end.diverged}

@@ -17,15 +17,15 @@ from sqlalchemy import Engine
 from nftlab.code import identity
 from nftlab.errors import ConfigError, OutageError
 from nftlab.search import Proposer, Referee
-from nftlab.store import Claim, Outcome, Queue, Worker, curve, launched, open_db, shown
-from nftlab.track import Mirror, Say, TrackedJob, Tracker, close_trackers, open_tracker
+from nftlab.store import ACCEPTED, Claim, JobRow, Outcome, Queue, Worker, curve, jobs, launched, open_db, shown
+from nftlab.track import Mirror, Owed, Say, TrackedJob, Tracker, close_trackers, open_tracker
 from nftlab.worker.blame import SickNodeError
 from nftlab.worker.budget import Wishes
 from nftlab.worker.circumstances import here, other_code, snapshots, where
 from nftlab.worker.handle import TrainerHandle
 from nftlab.worker.messages import Failed, Measure, Measured, Prepare, Prepared, Ready, Report
 from nftlab.worker.options import WorkerOptions
-from nftlab.worker.pack_run import Berth, PackRun
+from nftlab.worker.pack_run import DONE, Berth, PackRun, summary
 from nftlab.worker.pack_size import MOST, Pace, Sizes
 from nftlab.worker.progress import Display
 from nftlab.worker.pulse import STALLED
@@ -71,7 +71,8 @@ class Session:
         host = socket.gethostname()
         self.me = Worker(f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}", host, os.getpid())
         opener = partial(_open, options.track, options.runs)
-        self.mirror = Mirror(None if options.track == "none" else opener, display.say, partial(close_trackers, options.track))
+        self.owed = Owed(options.runs / "owed")
+        self.mirror = Mirror(None if options.track == "none" else opener, display.say, partial(close_trackers, options.track), self.owed)
         self.trainer = self._spawn()
         self._ready: Ready | None = None
         self._code: dict[str, str | None] = {**identity()}
@@ -108,9 +109,10 @@ class Session:
             self._work(berth, claims)
         elif berth is None and self._propose(self._room):
             pass  # there is something to claim now
-        elif self._may_leave():
-            return self._verdict()
         else:
+            self._catch_up()
+            if self._may_leave():
+                return self._verdict()
             self._pause(POLL * random.uniform(0.75, 1.25))
         return None
 
@@ -242,10 +244,18 @@ class Session:
             self.display.say(what)
         self._codes_seen |= names
 
-    def _tracked(self, claim: Claim) -> TrackedJob:
-        rows = curve(self.engine, claim.job_id) if claim.epoch and self.options.track != "none" else []
+    def _tracked(self, job: Claim | JobRow) -> TrackedJob:
+        rows = curve(self.engine, job.job_id) if job.epoch and self.options.track != "none" else []
         history = tuple((row.pop("epoch"), {name: value for name, value in row.items() if name != "seconds"}) for row in rows)
-        return TrackedJob(claim.job_key, claim.sweep, claim.trial_key, claim.seed, claim.config, self._code["git_sha"], history)
+        return TrackedJob(job.job_key, job.sweep, job.trial_key, job.seed, job.config, self._code["git_sha"], history)
+
+    def _catch_up(self) -> None:
+        """Gives trackers what they lack of jobs that ended just before their worker on this host was killed."""
+        for key in self.owed.inherit() if self.options.track != "none" else []:
+            for row in jobs(self.engine, key=key):
+                if row.state in ACCEPTED:
+                    self.mirror.start(self._tracked(row))
+                    self.mirror.close(key, summary(row), DONE)
 
     # --- leaving
 

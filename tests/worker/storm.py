@@ -45,7 +45,6 @@ class Storm:
     most: int | None = None  # kills
     seed: int = 0
     kills: list[frozenset[int]] = field(default_factory=list)  # for each the attempts that the victim held
-    killed: set[int] = field(default_factory=set)  # process ids of the workers among the victims
     exits: Counter[int] = field(default_factory=Counter)  # codes of workers that left while the storm went on
     seconds: float = 0.0
 
@@ -94,13 +93,11 @@ class Storm:
         pid = self._chance.choice(self._living).pid
         held = sql(self.engine, "SELECT id FROM attempts WHERE pid = :pid AND ended_at IS NULL", pid=pid)
         trainers = trainers_of(pid or 0)
-        victim = trainers[0] if trainers and self._chance.random() < 0.5 else pid or 0
         try:
-            os.kill(victim, signal.SIGKILL)
+            os.kill(trainers[0] if trainers and self._chance.random() < 0.5 else pid or 0, signal.SIGKILL)
         except ProcessLookupError:  # it left by itself while we aimed
             return
         self.kills.append(frozenset(row.id for row in held))
-        self.killed |= {victim} & {pid}
 
 
 def start(work: Work, options: WorkerOptions, voice: Path) -> BaseProcess:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nftlab.store import complete, curve, story, verify
+from nftlab.store import complete, curve, verify
 from tests.store.jobtable import sql
 from tests.track.offline import runs
 from tests.worker import toy
@@ -54,11 +54,8 @@ def reals(lab: Lab, *, workers: int, every: float) -> Storm:
     return Storm(lab.engine, lab.options(pack=1, lease=6.0, track="wandb"), real, workers, every, lab.runs.parent / "said")
 
 
-def check_reals(lab: Lab, storm: Storm) -> None:
-    """Every job is done once and equals its twin, which one worker trains now, undisturbed; W&B has each once.
-
-    Only what a worker finished just before it was killed may be missing there: a job takes a second here, W&B as long to begin a run.
-    """
+def check_reals(lab: Lab) -> None:
+    """Every job is done once and equals its twin, which one worker trains now, undisturbed; W&B has each once."""
     lab.queue.retry([row.job_id for row in lab.jobs(sweep="twin")])
     assert lab.work(pack=1) == 0
     verified = verify(lab.engine, "disturbed")
@@ -68,9 +65,6 @@ def check_reals(lab: Lab, storm: Storm) -> None:
     assert curves[:half] == curves[half:]
     assert ends[:half] == ends[half:]
     copies = runs(lab.runs)  # offline each attempt has one; they are one run by their id
-    keys, ids = {row.job_key for row in rows[:half]}, {run["id"] for run in copies}
-    assert ids <= keys
-    for key in keys - ids:
-        assert story(lab.engine, key)["attempts"][-1]["pid"] in storm.killed
+    assert {run["id"] for run in copies} == {row.job_key for row in rows[:half]}
     for epochs in filter(None, (run["epochs"] for run in copies)):
         assert epochs == list(range(epochs[0], epochs[0] + len(epochs))), "no epoch twice in one, none left out"

@@ -46,4 +46,4 @@ def test_the_real_trainer_in_a_storm(lab_anywhere: Lab, monkeypatch: pytest.Monk
     storm.rage(seconds=900)
     tell(storm)
     assert storm.hits >= 1
-    check_reals(lab, storm)
+    check_reals(lab)
