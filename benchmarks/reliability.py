@@ -77,7 +77,7 @@ def real_storm(lab: Lab, quick: bool) -> tuple[Storm, int]:
     from tests.worker.storms import check_reals, launch_reals, reals
 
     epochs = 40
-    launch_reals(lab, jobs=6 if quick else 120, epochs=epochs)
+    launch_reals(lab, jobs=6 if quick else 200, epochs=epochs)
     storm = reals(lab, workers=3, every=4.0)
     storm.rage(PATIENCE)
     check_reals(lab)
