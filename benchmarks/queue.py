@@ -10,14 +10,16 @@ counts: they wait for the disk and the processor, which others use too. Results 
 
 from __future__ import annotations
 
+import os
 import sys
 
-sys.path.pop(0)  # this folder: `queue.py` in it would hide the standard library's module of that name
+HERE = os.path.dirname(os.path.realpath(__file__))
+# `queue.py` in this folder would hide the standard library's module of that name.
+sys.path[:] = [folder for folder in sys.path if os.path.realpath(folder) != HERE]
 
 import argparse
 import json
 import multiprocessing
-import os
 import platform
 import sqlite3
 import statistics
@@ -80,7 +82,7 @@ def rate(url: str, processes: int, k: int, seconds: float) -> float:
     workers = [context.Process(target=work, args=(url, k, seconds, i, barrier, told)) for i in range(processes)]
     for worker in workers:
         worker.start()
-    shares = [told.get() for _ in workers]
+    shares = [told.get(timeout=seconds + 120) for _ in workers]  # a worker that died tells nothing
     for worker in workers:
         worker.join()
     times = Counter(job for mine, _ in shares for job in mine)
