@@ -110,8 +110,9 @@ class Session:
         elif berth is None and self._propose(self._room):
             pass  # there is something to claim now
         else:
-            self._catch_up()
-            if self._may_leave():
+            leaving = self._may_leave()
+            self._catch_up()  # after that look: once the table is drained nobody finishes a job any more
+            if leaving:
                 return self._verdict()
             self._pause(POLL * random.uniform(0.75, 1.25))
         return None
