@@ -72,7 +72,8 @@ def test_the_small_reports_repeat_table_1() -> None:
     small, whole = load_report("nft/mnist-rot-small").published, load_report("nft/table1").published
     assert len(small) == 4
     small |= {(f"FC-A {row}", column): value for (row, column), value in load_report("nft/table1-fc-a").published.items()}
-    assert len(small) == 4 + 12 - 2
+    small |= {(f"CNN-A {row}", column): value for (row, column), value in load_report("nft/table1-cnn-a").published.items()}
+    assert len(small) == 4 + 12 - 2 + 4 - 2
     assert {place: (value.mean, value.std) for place, value in small.items()} == {
         place: (whole[place].mean, whole[place].std) for place in small
     }
