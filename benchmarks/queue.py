@@ -92,9 +92,14 @@ def rate(url: str, processes: int, k: int, seconds: float) -> float:
 
 def fill(engine: Engine, jobs: int) -> None:
     """A table with so many queued jobs and nothing else: a launched grid of 1,000 trials, copied under other names and seeds."""
+    tables = "epoch_rows", "transitions", "attempts", "jobs", "sweeps"
+    if engine.dialect.name == "postgresql":  # rows that were deleted, or lie in its log alone, it would see to during the measurement
+        empty, settle = [f"TRUNCATE {', '.join(tables)} CASCADE"], ["VACUUM ANALYZE", "CHECKPOINT"]
+    else:
+        empty, settle = [f"DELETE FROM {table}" for table in tables], ["ANALYZE"]
     with engine.begin() as connection:
-        for table in ("epoch_rows", "transitions", "attempts", "jobs", "sweeps"):
-            connection.execute(text(f"DELETE FROM {table}"))
+        for sentence in empty:
+            connection.execute(text(sentence))
     store.launch(engine, load_text(grid("queue", 20, 10, 5, 1), "benchmark"), code={"git_sha": "benchmark"})
     copied = ("sweep", "trial_key", "config", "pack_key", "state", "priority", "max_retries", "created_at")
     copy = text(
@@ -105,8 +110,9 @@ def fill(engine: Engine, jobs: int) -> None:
     if jobs > 1000:
         with engine.begin() as connection:
             connection.execute(copy, {"last": jobs // 1000 - 1})
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:  # as autovacuum would after a while
-        connection.execute(text("VACUUM ANALYZE" if engine.dialect.name == "postgresql" else "ANALYZE"))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for sentence in settle:
+            connection.execute(text(sentence))
 
 
 def drain(url: str, jobs: int, processes: int, repeat: int, seconds: float) -> list[dict[str, Any]]:
