@@ -5,11 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import time
-from collections.abc import Iterator
 from pathlib import Path
-
-PATIENCE = 20.0  # seconds to wait for another worker, which may be frozen
 
 
 class Owed:
@@ -23,59 +19,32 @@ class Owed:
         self._folder, self._host = folder, socket.gethostname()
 
     def note(self, key: str) -> None:
-        """A job begins to train here. A disk that is full is no reason not to train."""
+        """A job begins to train here; whoever had it before owes nothing more. A disk that is full is no reason not to train."""
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             self._mine(key).touch()
-            os.utime(self._mine(key), ns=(time.time_ns(), time.time_ns()))  # the kernel's own stamps are milliseconds apart
-
-    def take_over(self, key: str, patience: float = PATIENCE) -> None:
-        """Wait, so many seconds at most, until living workers on this host that had the job before have closed its copy.
-
-        A job that one worker hands back may begin on the next while the first still copies: two would write one run at once.
-        Whoever had it before owes nothing more.
-        """
-        deadline = time.monotonic() + patience
-        with contextlib.suppress(OSError):
-            while any(_lives(pid) for pid, _ in self._earlier(key)) and time.monotonic() < deadline:
-                time.sleep(0.1)
-            for _, note in self._earlier(key):
-                note.unlink(missing_ok=True)
+            for note in self._folder.glob(f"{key}.*"):
+                if note != self._mine(key):
+                    note.unlink(missing_ok=True)
 
     def settle(self, key: str) -> None:
         """The job's tracker has all that this worker had."""
         with contextlib.suppress(OSError):
             self._mine(key).unlink(missing_ok=True)
 
-    def orphans(self) -> set[str]:
-        """The jobs, by key, that a worker on this host owes which is gone."""
-        return {note.name.partition(".")[0] for pid, note in self._here("*") if not _lives(pid)}
-
-    def adopt(self, key: str) -> bool:
-        """Whether an orphan is from now on owed by this worker, and by no other."""
-        for pid, note in self._here(key):
-            if not _lives(pid):
+    def inherit(self) -> list[str]:
+        """The jobs, by key, whose worker on this host is gone: from now on they are owed by this one, and by no other."""
+        taken = []
+        for note in self._folder.glob(f"*@{self._host}"):
+            key, _, owner = note.name.partition(".")
+            if not _lives(int(owner.partition("@")[0])):
                 with contextlib.suppress(OSError):  # another worker was faster
                     note.rename(self._mine(key))
-                    return True
-        return False
+                    taken.append(key)
+        return taken
 
     def _mine(self, key: str) -> Path:
         return self._folder / f"{key}.{os.getpid()}@{self._host}"
-
-    def _here(self, key: str) -> Iterator[tuple[int, Path]]:
-        """This host's notes and whose they are."""
-        for note in self._folder.glob(f"{key}.*@{self._host}"):
-            yield int(note.name.partition(".")[2].partition("@")[0]), note
-
-    def _earlier(self, key: str) -> list[tuple[int, Path]]:
-        """Others' notes on this host from before ours."""
-        ours, found = self._mine(key).stat().st_mtime_ns, []
-        for pid, note in self._here(key):
-            with contextlib.suppress(FileNotFoundError):  # settled by now
-                if note != self._mine(key) and note.stat().st_mtime_ns < ours:
-                    found.append((pid, note))
-        return found
 
 
 def _lives(pid: int) -> bool:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 from nftlab.track import Mirror, Owed, TrackedJob, open_tracker
@@ -26,57 +23,19 @@ def test_what_a_killed_worker_owed_falls_to_one_other(tmp_path: Path) -> None:
         assert worker.stdout is not None
         assert worker.stdout.readline() == b"noted\n"
         owed = Owed(tmp_path)
-        assert owed.orphans() == set(), "it lives"
-        assert not owed.adopt("a1")
+        assert owed.inherit() == [], "it lives"
         worker.send_signal(signal.SIGKILL)
         worker.wait()
-    assert owed.orphans() == {"a1"}
-    assert owed.adopt("a1")
-    assert owed.orphans() == set(), "it is ours now"
-    assert not owed.adopt("a1")
+    assert owed.inherit() == ["a1"]
+    assert owed.inherit() == [], "it is ours now"
     assert names(tmp_path) == [f"a1.{os.getpid()}"]
     owed.settle("a1")
     assert names(tmp_path) == []
 
 
-def test_whoever_takes_a_job_over_waits_for_a_living_worker_to_close_its_copy(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", NOTE, tmp_path], stdout=subprocess.PIPE) as worker:
-        try:
-            assert worker.stdout is not None
-            assert worker.stdout.readline() == b"noted\n"
-            [theirs] = tmp_path.iterdir()
-            owed = Owed(tmp_path)
-            owed.note("a1")
-            taking = threading.Thread(target=owed.take_over, args=("a1",))
-            taking.start()
-            taking.join(0.5)
-            assert taking.is_alive()
-            theirs.unlink()
-            taking.join(10)
-            assert not taking.is_alive()
-        finally:
-            worker.kill()
-    assert names(tmp_path) == [f"a1.{os.getpid()}"]
-
-
-def test_whoever_takes_a_job_over_waits_for_no_dead_worker_and_for_no_later_one(tmp_path: Path) -> None:
-    here, owed = socket.gethostname(), Owed(tmp_path)
-    (tmp_path / f"a1.999999999@{here}").touch()
-    owed.note("a1")
-    (later := tmp_path / f"a1.{os.getppid()}@{here}").touch()
-    os.utime(later, ns=(0, time.time_ns() + 10**9))
-    began = time.monotonic()
-    owed.take_over("a1", patience=60)
-    assert time.monotonic() - began < 30
-    assert names(tmp_path) == sorted([f"a1.{os.getpid()}", f"a1.{os.getppid()}"])
-
-
-def test_a_frozen_worker_is_not_waited_for_for_ever(tmp_path: Path) -> None:
-    frozen = tmp_path / f"a1.{os.getppid()}@{socket.gethostname()}"
-    frozen.touch()
-    os.utime(frozen, ns=(0, 0))
+def test_whoever_trains_a_job_next_owes_it_alone(tmp_path: Path) -> None:
+    (tmp_path / "a1.999999999@elsewhere").touch()
     Owed(tmp_path).note("a1")
-    Owed(tmp_path).take_over("a1", patience=0.2)
     assert names(tmp_path) == [f"a1.{os.getpid()}"]
 
 
