@@ -10,16 +10,17 @@ counts: they wait for the disk and the processor, which others use too. Results 
 
 from __future__ import annotations
 
-import os
 import sys
+from pathlib import Path
 
-HERE = os.path.dirname(os.path.realpath(__file__))
-# `queue.py` in this folder would hide the standard library's module of that name.
-sys.path[:] = [folder for folder in sys.path if os.path.realpath(folder) != HERE]
+sys.path[0] = str(
+    Path(__file__).resolve().parents[1]
+)  # not this folder: `queue.py` in it would hide the standard library's module of that name
 
 import argparse
 import json
 import multiprocessing
+import os
 import platform
 import sqlite3
 import statistics
@@ -29,7 +30,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy

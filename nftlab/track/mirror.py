@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -38,8 +39,7 @@ class Mirror:
             self._thread.start()
         if self._owed:
             self._owed.note(job.key)
-        opener = self._opener
-        self._calls.put(lambda: self._open.update({job.key: opener(job, self._say_once)}))
+        self._calls.put(partial(self._begin, self._opener, job))
 
     def log(self, key: str, epoch: int, values: Mapping[str, float]) -> None:
         """One epoch of a job's curve; of no effect for a job that was not started."""
@@ -64,6 +64,11 @@ class Mirror:
         self._calls.put(None)
         self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    def _begin(self, open: Open, job: TrackedJob) -> None:
+        if self._owed:
+            self._owed.take_over(job.key)
+        self._open[job.key] = open(job, self._say_once)
 
     def _put(self, key: str, call: Callable[[Tracker], None]) -> None:
         if self._thread is not None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from pathlib import Path
+
+PATIENCE = 20.0  # seconds to wait for another worker, which may be frozen
 
 
 class Owed:
@@ -19,37 +22,65 @@ class Owed:
         self._folder, self._host = folder, socket.gethostname()
 
     def note(self, key: str) -> None:
-        """A job begins to train here; whoever had it before owes nothing more. A disk that is full is no reason not to train."""
+        """A job begins to train here. A disk that is full is no reason not to train."""
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             self._mine(key).touch()
-            for note in self._folder.glob(f"{key}.*"):
-                if note != self._mine(key):
-                    note.unlink(missing_ok=True)
+            os.utime(self._mine(key), ns=(time.time_ns(), time.time_ns()))  # the kernel's own stamps are milliseconds apart
+
+    def take_over(self, key: str, patience: float = PATIENCE) -> None:
+        """Wait, so many seconds at most, until living workers on this host that had the job before have closed its copy.
+
+        A job that one worker hands back may begin on the next while the first still copies: two would write one run at once.
+        Whoever had it before, anywhere, owes nothing more.
+        """
+        deadline = time.monotonic() + patience
+        with contextlib.suppress(OSError):
+            while any(note in self._here(key) and _lives(note) for note in self._earlier(key)) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            for note in self._earlier(key):
+                note.unlink(missing_ok=True)
 
     def settle(self, key: str) -> None:
         """The job's tracker has all that this worker had."""
         with contextlib.suppress(OSError):
             self._mine(key).unlink(missing_ok=True)
 
-    def inherit(self) -> list[str]:
-        """The jobs, by key, whose worker on this host is gone: from now on they are owed by this one, and by no other."""
-        taken = []
-        for note in self._folder.glob(f"*@{self._host}"):
-            key, _, owner = note.name.partition(".")
-            if not _lives(int(owner.partition("@")[0])):
+    def orphans(self) -> set[str]:
+        """The jobs, by key, that a worker on this host owes which is gone."""
+        return {note.name.partition(".")[0] for note in self._here("*") if not _lives(note)}
+
+    def adopt(self, key: str) -> bool:
+        """Whether an orphan is from now on owed by this worker, and by no other."""
+        for note in self._here(key):
+            if not _lives(note):
                 with contextlib.suppress(OSError):  # another worker was faster
                     note.rename(self._mine(key))
-                    taken.append(key)
-        return taken
+                    return True
+        return False
 
     def _mine(self, key: str) -> Path:
         return self._folder / f"{key}.{os.getpid()}@{self._host}"
 
+    def _here(self, key: str) -> list[Path]:
+        """The notes of this host's workers."""
+        return list(self._folder.glob(f"{key}.*@{self._host}"))
 
-def _lives(pid: int) -> bool:
+    def _earlier(self, key: str) -> list[Path]:
+        """Others' notes, on any host, from before ours."""
+        mine, found = self._mine(key), []
+        ours = mine.stat().st_mtime_ns
+        for note in self._folder.glob(f"{key}.*"):
+            with contextlib.suppress(FileNotFoundError):  # settled by now
+                if note != mine and note.stat().st_mtime_ns < ours:
+                    found.append(note)
+        return found
+
+
+def _lives(note: Path) -> bool:
+    """Whether the process of this host whose note it is still runs."""
     try:
-        os.kill(pid, 0)
+        os.kill(int(note.name.partition(".")[2].partition("@")[0]), 0)
     except ProcessLookupError:
         return False
     except PermissionError:  # somebody else's

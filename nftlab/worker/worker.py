@@ -252,9 +252,9 @@ class Session:
 
     def _catch_up(self) -> None:
         """Gives trackers what they lack of jobs that ended just before their worker on this host was killed."""
-        for key in self.owed.inherit() if self.options.track != "none" else []:
+        for key in self.owed.orphans() if self.options.track != "none" else []:
             for row in jobs(self.engine, key=key):
-                if row.state in ACCEPTED:
+                if row.state in ACCEPTED and self.owed.adopt(key):
                     self.mirror.start(self._tracked(row))
                     self.mirror.close(key, summary(row), DONE)
 
