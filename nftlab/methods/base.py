@@ -114,7 +114,10 @@ def cross_entropies(logits: Tensor, y: Tensor) -> Tensor:
     """Cross-entropy (b,) of logits (b, classes) against labels (b,).
 
     Written out: mapped, torch's own runs through a decomposition in Python, seconds to import and slower at every step.
+    On a GPU `logsumexp` is eight kernels and `log_softmax` one; on a CPU it is the faster of the two.
     """
+    if logits.is_cuda:
+        return -logits.log_softmax(-1).gather(-1, y.unsqueeze(-1)).squeeze(-1)
     return logits.logsumexp(-1) - logits.gather(-1, y.unsqueeze(-1)).squeeze(-1)
 
 

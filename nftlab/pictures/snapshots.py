@@ -101,5 +101,5 @@ def _nets(program: Program, checkpoint: Checkpoint) -> dict[str, BoundNet]:
         params = {key: checkpoint.tensors[f"{name}/weights/{key}"].view(shape) for key, shape in net.shapes.items()}
         start = f"{name}/buffers/"
         buffers = {key.removeprefix(start): tensor for key, tensor in checkpoint.tensors.items() if key.startswith(start)}
-        nets[name] = BoundNet(net, params, buffers)
+        nets[name] = BoundNet(net, net.layers(net.flat(params)), buffers)
     return nets

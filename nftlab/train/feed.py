@@ -11,7 +11,7 @@ from torch import Tensor
 from nftlab.data.task import Split
 from nftlab.train.augment import crop_flip
 from nftlab.train.networks import DropoutSites
-from nftlab.train.rng import generator, keys, words
+from nftlab.train.rng import generator, keys, starts, words, words_from
 
 # Examples evaluated at once, over all lanes of a pack. On a CPU what stays in memory that the allocator keeps: more is no faster.
 EVAL_BATCH, EVAL_BATCH_CUDA = 128, 8192
@@ -77,9 +77,13 @@ class Feed:
         self._labels = labels.expand(*self._rows.shape[:-1], -1)
         self._sizes = [prod(shape) for shape, _ in sites]
         self._augment = keys(seeds, f"{stream}augment", epochs, device) if augment else None
-        if sites:
-            self._keys = keys(seeds, f"{stream}dropout", epochs, device)
-            self._words = torch.arange((sum(self._sizes) + 7) // 8, device=device)  # of one example, eight bytes each
+        count = (sum(self._sizes) + 7) // 8  # words of one example, eight bytes each
+        self._noise = starts(keys(seeds, f"{stream}dropout", epochs, device), count) if sites else None
+
+    def inputs(self) -> list[Tensor]:
+        """The tensors that another feed of the same kind may differ in."""
+        own = [self._rows, self._labels, self._augment, self._noise]
+        return [tensor for tensor in own if tensor is not None]
 
     def batch(self, places: Tensor, scale: float, dtype: torch.dtype) -> Batch:
         """(x, y, masks) of the examples at `places` (b,) of the order."""
@@ -92,9 +96,9 @@ class Feed:
         return channels_last(x) if y.dim() == 1 else x, y, self._masks(places, dtype)
 
     def _masks(self, places: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
-        if not self._sites:
+        if self._noise is None:
             return ()
-        noise = words(self._keys, places.unsqueeze(-1) * len(self._words) + self._words).view(torch.uint8)
+        noise = words_from(self._noise, places).view(torch.uint8)
         pieces = noise.split([*self._sizes, noise.shape[-1] - sum(self._sizes)], -1)
         return tuple(
             (piece >= round(256 * rate)).to(dtype).mul_(1 / (1 - rate)).view(*piece.shape[:-1], *shape)

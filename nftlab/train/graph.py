@@ -1,14 +1,15 @@
 """CUDA graphs: a step is recorded once and replayed, so that its hundreds of kernels cost one launch.
 
 A recorder belongs to one stream of one device. Recording needs kernels that do not wait for the host; where one does,
-the step runs as it is (`refused` says why), with the same numbers.
+the step runs as it is (`refused` says why), with the same numbers. A recording reads and writes the tensors that its
+step did: whoever names it again sees to it that they hold what the step is to work on.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
 import torch
 
@@ -23,18 +24,32 @@ class Recorder:
         self.refused: str | None = None
         self._pool = torch.cuda.graph_pool_handle()
         self._last: torch.cuda.CUDAGraph | None = None  # keeps the pool alive until the next recording uses it
+        self._graphs: dict[Hashable, dict[Hashable, torch.cuda.CUDAGraph]] = {}
 
-    def repeat(self, step: Callable[[], None], count: int) -> Iterator[None]:
+    def repeat(self, step: Callable[[], None], count: int, where: Hashable, name: Hashable) -> Iterator[None]:
         """`count` times `step`, yielding after each; the caller makes `stream` the current one whenever it goes on.
 
-        The first goes as it is: it settles what libraries settle at a first call.
+        What was recorded under that name, in a pass of the key `where`, is replayed. Else the first goes as it is: it
+        settles what libraries settle at a first call.
         """
-        step()
-        yield
-        graph = self._record(step) if count > WORTH and self.refused is None else None
-        for _ in range(count - 1):
+        graph = self._graphs.get(where, {}).get(name)
+        if graph is None:
+            step()
+            yield
+            graph = self._record(step) if count > WORTH and self.refused is None else None
+            if graph:
+                self._graphs.setdefault(where, {})[name] = graph
+            count -= 1
+        for _ in range(count):
             graph.replay() if graph else step()
             yield
+
+    def forget(self, where: Hashable | None = None) -> None:
+        """Recordings of one pass, or all, will not be asked for again."""
+        if where is None:
+            self._graphs.clear()
+        else:
+            self._graphs.pop(where, None)
 
     def _record(self, step: Callable[[], None]) -> torch.cuda.CUDAGraph | None:
         """The step, recorded and not run; None when it cannot be."""

@@ -81,8 +81,9 @@ def to_checkpoint(program: Program, lane: Lane) -> Checkpoint:
     """
     tensors: Tensors = {}
     for name, state in lane.nets.items():
-        tensors |= _named(f"{name}/", program.nets[name], state.weights, state.buffers)
-        tensors |= {f"{name}/{program.optimisers[name]}/{part}": t for part, t in {**state.moments, "steps": state.steps}.items()}
+        net, own = program.nets[name], f"{name}/{program.optimisers[name]}"
+        tensors |= _named(f"{name}/", net, state.weights, state.buffers)
+        tensors |= {f"{own}/{part}": net.packed(moment) for part, moment in state.moments.items()} | {f"{own}/steps": state.steps}
     if lane.best:
         tensors |= _named("best/", program.nets[CLASSIFIER], lane.best.weights, lane.best.buffers)
     meta = {"epoch": lane.epoch, "diverged": lane.diverged, "best": _best_meta(lane.best), **_identity(lane.member)}
@@ -109,7 +110,7 @@ def from_checkpoint(program: Program, member: Member, checkpoint: Checkpoint) ->
         for name, net in program.nets.items():
             weights, buffers = _unnamed(f"{name}/", net, tensors, program.dtype, device)
             own, parts = f"{name}/{program.optimisers[name]}", program.optimiser(name).moments
-            moments = {part: tensors[f"{own}/{part}"].to(device, program.dtype, copy=True) for part in parts}
+            moments = {part: net.spread(tensors[f"{own}/{part}"]).to(device, program.dtype) for part in parts}
             lane.nets[name] = NetState(weights, buffers, moments, tensors[f"{own}/steps"].clone())
         if best := meta["best"]:
             selected = _unnamed("best/", program.nets[CLASSIFIER], tensors, program.dtype, device)

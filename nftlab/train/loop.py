@@ -18,11 +18,11 @@ from torch import Tensor
 from nftlab.data.task import Split
 from nftlab.methods.base import Plan, winners
 from nftlab.train.feed import channels_last, chunks, seen
-from nftlab.train.graph import Recorder
 from nftlab.train.lane import Lane
 from nftlab.train.net import Tensors, stack, unstack
 from nftlab.train.program import CLASSIFIER, Program
 from nftlab.train.steps import Steps
+from nftlab.train.tape import Tape
 
 _PROGRESS_EVERY = 0.5  # seconds between two signs of life
 _OVER = object()
@@ -45,33 +45,38 @@ class Heart:
 class Group:
     """Lanes in one epoch. They change only at `commit`: an epoch that fails leaves them as they were."""
 
-    def __init__(self, program: Program, lanes: Sequence[Lane], plans: Sequence[Plan], recorder: Recorder | None = None) -> None:
-        self._program, self._lanes, self._plans, self._recorder = program, lanes, plans, recorder
-        self._states = {name: stack([lane.nets[name] for lane in lanes]) for name in program.nets}
+    def __init__(self, program: Program, lanes: Sequence[Lane], plans: Sequence[Plan], tape: Tape | None = None) -> None:
+        self._program, self._lanes, self._plans, self._tape = program, lanes, plans, tape
+        states = {name: stack([lane.nets[name] for lane in lanes]) for name in program.nets}
+        self._states = tape.holding(states) if tape else states
         self._totals: dict[str, tuple[Tensor, int]] = {}  # sums over so many examples
 
     def train(self, tick: Callable[[], None] = lambda: None) -> Iterator[None]:
         """All passes of the epoch, step by step; `tick` is called by what takes long between two steps."""
         for passes in zip(*(plan.passes for plan in self._plans), strict=True):
             steps = Steps(self._program, self._states, self._lanes, passes, tick)
-            for step, count in steps.runs():
-                yield from self._recorder.repeat(step, count) if self._recorder else _repeat(step, count)
+            runs = steps.runs()
+            if self._tape:
+                steps = self._tape.like_before(steps)
+            for (how, size), count in runs:
+                step = steps.step(how, size)
+                yield from self._tape.repeat(step, count, steps.key, (how, size)) if self._tape else _repeat(step, count)
             steps.end()
             self._totals |= {name: (total, steps.examples) for name, total in steps.totals.items()}
 
     def stream(self) -> contextlib.AbstractContextManager[object]:
         """Where the steps are to be issued."""
-        return torch.cuda.stream(self._recorder.stream) if self._recorder else contextlib.nullcontext()
+        return torch.cuda.stream(self._tape.stream) if self._tape else contextlib.nullcontext()
 
     def begin(self) -> None:
         """What was issued so far is done before the steps begin."""
-        if self._recorder:
-            self._recorder.stream.wait_stream(torch.cuda.current_stream(self._recorder.stream.device))
+        if self._tape:
+            self._tape.stream.wait_stream(torch.cuda.current_stream(self._tape.stream.device))
 
     def end(self) -> None:
         """The steps are done before what is issued from now on."""
-        if self._recorder:
-            torch.cuda.current_stream(self._recorder.stream.device).wait_stream(self._recorder.stream)
+        if self._tape:
+            torch.cuda.current_stream(self._tape.stream.device).wait_stream(self._tape.stream)
 
     def means(self) -> list[dict[str, float]]:
         """Each lane's means over the examples, by name. Waits for the device."""
@@ -89,7 +94,7 @@ class Group:
 
     def commit(self) -> None:
         """Give the lanes their new numbers."""
-        states = {name: unstack(state) for name, state in self._states.items()}
+        states = {name: unstack(state.clone() if self._tape else state) for name, state in self._states.items()}
         for k, lane in enumerate(self._lanes):
             lane.nets = {name: each[k] for name, each in states.items()}
             lane.epoch += 1
@@ -121,7 +126,7 @@ def _repeat(step: Callable[[], None], count: int) -> Iterator[None]:
 @torch.no_grad()
 def evaluate(program: Program, weights: Tensor, buffers: Tensors, split: Split, heart: Heart) -> list[tuple[float, float]]:
     """(mean cross-entropy, error in percent) on a split, in eval mode on the data as they are, of each classifier in (P,) or (K, P)."""
-    params = program.nets[CLASSIFIER].views(weights)
+    params = program.nets[CLASSIFIER].layers(weights)
     stacked = weights.dim() > 1
     logits = torch.func.vmap(program.logits, in_dims=(0, 0, None)) if stacked else program.logits
     loss = torch.zeros(weights.shape[:-1], dtype=program.dtype, device=weights.device)

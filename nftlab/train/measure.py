@@ -19,11 +19,11 @@ from nftlab.methods.base import Pass, Plan
 from nftlab.speeds import CLOSE, Speed
 from nftlab.train.arithmetic import arithmetic
 from nftlab.train.feed import EVAL_BATCH_CUDA
-from nftlab.train.graph import Recorder
 from nftlab.train.lane import Lane, Member, fresh
 from nftlab.train.loop import Group, Heart
-from nftlab.train.pack import APART, GRAPH, MAPPED, SINGLE, threads, ways
+from nftlab.train.pack import APART, GRAPH, MAPPED, SINGLE, threads
 from nftlab.train.program import Program, build
+from nftlab.train.tape import Tape
 
 SHARE, LEAST, MOST = 0.02, 0.5, 20.0  # time to spend: of the work that waits, in seconds at least and at most
 SMALL = 0.02  # seconds of a step below which one thread may do as well as many
@@ -79,10 +79,10 @@ def measure(
 
 
 def _tried(device: torch.device, lanes: int) -> list[str]:
-    """One lane cannot be mapped; on a CPU several apart cost what one does, and on a GPU without recording they are never best."""
+    """One lane cannot be mapped; on a CPU several apart cost what one does; on a GPU what is recorded is faster by far."""
     if device.type == "cpu":
         return [MAPPED if lanes > 1 else APART]
-    return [way for way in ways(device) if (way != APART if lanes > 1 else way.startswith(APART))]
+    return [APART + GRAPH, MAPPED + GRAPH] if lanes > 1 else [APART + GRAPH]
 
 
 def _speed(program: Program, lanes: int, way: str, heart: Heart) -> Speed:
@@ -91,9 +91,9 @@ def _speed(program: Program, lanes: int, way: str, heart: Heart) -> Speed:
         torch.cuda.empty_cache()  # what earlier trials left
     each = [fresh(program, Member(f"measure-{k}", k, program.hypers)) for k in range(lanes)]
     groups = [[lane] for lane in each] if way.startswith(APART) else [each]
-    recorders = [Recorder(device) if way.endswith(GRAPH) else None for _ in groups]
+    tapes = [Tape(device) if way.endswith(GRAPH) else None for _ in groups]
     with threads(way):
-        seconds = sum(count * _step(program, groups, recorders, kind, heart) for kind, count in kinds(program))
+        seconds = sum(count * _step(program, groups, tapes, kind, heart) for kind, count in kinds(program))
         seconds += _evaluation(program, groups, heart)
     # not what is allocated at the peak: every recording has memory of its own, which torch counts as free between two steps
     memory = torch.cuda.memory_reserved(device) if device.type == "cuda" else 0
@@ -121,17 +121,17 @@ def kinds(program: Program) -> list[tuple[Plan, float]]:
     return [(Plan((replace(passes[kind], how=typical[kind], kept=None),)), count / h.epochs) for kind, count in counts.items()]
 
 
-def _step(program: Program, groups: list[list[Lane]], recorders: list[Recorder | None], plan: Plan, heart: Heart) -> float:
-    """Seconds of one step of all groups; on a GPU with its part in how an epoch begins, recording included."""
+def _step(program: Program, groups: list[list[Lane]], tapes: list[Tape | None], plan: Plan, heart: Heart) -> float:
+    """Seconds of one step of all groups; on a GPU with its part in how an epoch begins, but for what is recorded once."""
     epoch = len(program.edges)
     first = min(_FIRST, epoch - 1)
     most = min(_REPEATS, epoch - first)
-    go = _epoch(program, groups, recorders, plan, heart)
+    go = _epoch(program, groups, tapes, plan, heart)
     go(first)
     if _settle(program):  # a GPU is asked once: waiting for it costs more than a step
         del go  # its lanes' numbers go, too
         start = time.perf_counter()
-        go = _epoch(program, groups, recorders, plan, heart)  # the one before chose kernels, which is done once
+        go = _epoch(program, groups, tapes, plan, heart)  # the one before chose kernels and recorded
         go(first)
         _settle(program)
         begun = time.perf_counter()
@@ -147,9 +147,9 @@ def _step(program: Program, groups: list[list[Lane]], recorders: list[Recorder |
     return statistics.median(times)  # others may use the processor too
 
 
-def _epoch(program: Program, groups: list[list[Lane]], recorders: list[Recorder | None], plan: Plan, heart: Heart) -> Callable[[int], None]:
+def _epoch(program: Program, groups: list[list[Lane]], tapes: list[Tape | None], plan: Plan, heart: Heart) -> Callable[[int], None]:
     """An epoch of all groups that begins: a function that takes the next so many steps of it."""
-    runs = [Group(program, group, [plan] * len(group), recorder) for group, recorder in zip(groups, recorders, strict=True)]
+    runs = [Group(program, group, [plan] * len(group), tape) for group, tape in zip(groups, tapes, strict=True)]
     steps = [run.train() for run in runs]
     for run in runs:
         run.begin()

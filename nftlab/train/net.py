@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -17,13 +18,21 @@ from nftlab.train.rng import seed_of
 
 Tensors = dict[str, Tensor]
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+# In a flat tensor every parameter begins at a multiple of so many numbers: kernels on a GPU may fail where a tensor does not
+# begin as one that was allocated alone would. The gaps are zeros, and stay so.
+_ALIGNED = 32
+
+
+def spans(sizes: Sequence[int]) -> list[int]:
+    """Numbers that parameters of these sizes take in a flat tensor, with the gaps behind them."""
+    return [-(-size // _ALIGNED) * _ALIGNED for size in sizes]
 
 
 @dataclass
 class NetState:
     """All numbers of one network in training: of one lane, or of K lanes with a leading axis K on every tensor.
 
-    `weights` (P,) are the parameters one after the other, `moments` what the optimiser keeps of each of them (P,),
+    `weights` (P,) are the parameters one after the other (`spans`), `moments` what the optimiser keeps of each of them (P,),
     `steps` () int64 on the CPU the optimiser steps taken, `buffers` BatchNorm's running statistics.
     """
 
@@ -32,9 +41,14 @@ class NetState:
     moments: Tensors
     steps: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.int64))
 
+    def clone(self) -> NetState:
+        """The same numbers in tensors of their own."""
+        buffers, moments = ({name: tensor.clone() for name, tensor in each.items()} for each in (self.buffers, self.moments))
+        return NetState(self.weights.clone(), buffers, moments, self.steps.clone())
+
 
 class Net:
-    """What `build` builds, as code and shapes without numbers: call it with parameters and buffers.
+    """What `build` builds, as code and shapes without numbers: call it with parameters, as `layers` gives them, and buffers.
 
     Layers compute in `precision.layers`; BatchNorm, and whatever lies outside the network, in `precision.state`.
     """
@@ -46,10 +60,11 @@ class Net:
         # one skeleton per mode: switching a module's mode at every call would walk its layers
         self._modes = {True: skeleton, False: copy.deepcopy(skeleton).eval()}
         self.shapes = {name: p.shape for name, p in skeleton.named_parameters()}
-        self.sizes = [shape.numel() for shape in self.shapes.values()]
+        self._sizes = [shape.numel() for shape in self.shapes.values()]
+        self._spans = spans(self._sizes)
         self.needs_pairs = any(isinstance(layer, nn.BatchNorm1d) for layer in skeleton.modules())
         norms = [f"{name}." for name, layer in skeleton.named_modules() if isinstance(layer, _NORMS)]
-        self._cast = [name for name in self.shapes if not name.startswith(tuple(norms))] if precision.layers != precision.state else []
+        self._cast = {name for name in self.shapes if not name.startswith(tuple(norms))} if precision.layers != precision.state else set()
         self.dropout: DropoutSites = skeleton.dropout  # type: ignore[assignment]  # nn.Module types attributes as tensors
 
     def __call__(self, params: Tensors, buffers: Tensors, *inputs: Any, train: bool) -> tuple[Tensor, Tensors]:
@@ -58,7 +73,6 @@ class Net:
             buffers = {name: buffer.clone() for name, buffer in buffers.items()}
         if not self._cast:
             return functional_call(self._modes[train], (params, buffers), inputs), buffers
-        params = params | {name: params[name].to(self._precision.layers) for name in self._cast}
         first, *rest = inputs
         out = functional_call(self._modes[train], (params, buffers), (first.to(self._precision.layers), *rest))
         return out.to(self._precision.state), buffers
@@ -68,18 +82,39 @@ class Net:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed_of(seed, purpose))  # torch.manual_seed would seed every GPU's too
             module = self._build()
-        weights = torch.cat([p.detach().flatten() for p in module.parameters()]).to(device, dtype)
+        weights = self.flat({name: p.detach() for name, p in module.named_parameters()}).to(device, dtype)
         buffers = {name: b.to(device, dtype) for name, b in module.named_buffers()}
         return NetState(weights, buffers, {name: torch.zeros_like(weights) for name in moments})
 
     def views(self, weights: Tensor) -> Tensors:
         """The parameters by name, as views of (P,) or (K, P) weights."""
-        pieces = weights.split(self.sizes, -1)
-        return {name: piece.view(*piece.shape[:-1], *shape) for (name, shape), piece in zip(self.shapes.items(), pieces, strict=True)}
+        pieces = zip(self.shapes.items(), self._sizes, weights.split(self._spans, -1), strict=True)
+        return {name: piece[..., :size].view(*piece.shape[:-1], *shape) for (name, shape), size, piece in pieces}
+
+    def layers(self, weights: Tensor) -> Tensors:
+        """The parameters by name as a call wants them: those of layers in the layers' precision, cast together; views of the others."""
+        views = self.views(weights)
+        if not self._cast:
+            return views
+        return views | {name: view for name, view in self.views(weights.to(self._precision.layers)).items() if name in self._cast}
+
+    @property
+    def casts(self) -> bool:
+        """Whether layers have a precision of their own."""
+        return bool(self._cast)
 
     def flat(self, params: Mapping[str, Tensor]) -> Tensor:
         """The inverse of `views` for one lane."""
-        return torch.cat([params[name].flatten() for name in self.shapes])
+        gaps = zip(self.shapes, self._sizes, self._spans, strict=True)
+        return torch.cat([F.pad(params[name].flatten(), (0, span - size)) for name, size, span in gaps])
+
+    def packed(self, flat: Tensor) -> Tensor:
+        """(P,) without its gaps."""
+        return torch.cat([view.flatten() for view in self.views(flat).values()])
+
+    def spread(self, packed: Tensor) -> Tensor:
+        """The inverse of `packed`; raises RuntimeError for too many numbers or too few."""
+        return self.flat(dict(zip(self.shapes, packed.split(self._sizes), strict=True)))
 
 
 class BoundNet:

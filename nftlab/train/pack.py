@@ -17,10 +17,10 @@ from nftlab.methods.base import Plan
 from nftlab.train import lane as lanes
 from nftlab.train.arithmetic import arithmetic
 from nftlab.train.checkpoint import Checkpoint
-from nftlab.train.graph import Recorder
 from nftlab.train.lane import Best, Lane, Member
 from nftlab.train.loop import Group, Heart, interleave
 from nftlab.train.program import CLASSIFIER, build
+from nftlab.train.tape import Tape
 
 # How lanes train: stacked as one program, or each in steps of its own. On a GPU also recorded as CUDA graphs, those of
 # lanes apart on a stream each; on a CPU also on a single thread, for tensors too small to share.
@@ -100,7 +100,7 @@ class Pack:
             raise ConfigError(f"way {way!r} is not one of {', '.join(ways(self._device))}")
         self._deterministic, self._way = deterministic, way
         self._program = build(task.to(device), members[0].hypers)
-        self._recorders: list[Recorder] = []
+        self._tapes: list[Tape] = []
         self._lanes: dict[str, Lane] = {}
         self.add(members)
 
@@ -173,9 +173,10 @@ class Pack:
         """An epoch of some groups at the same time."""
         start = time.perf_counter()
         if self._way.endswith(GRAPH):
-            self._recorders += [Recorder(self._device) for _ in together[len(self._recorders) :]]
-        recorders: list[Recorder | None] = [*self._recorders] or [None] * len(together)
-        runs = [Group(self._program, group, plans, recorder) for (group, plans), recorder in zip(together, recorders, strict=False)]
+            del self._tapes[len(together) :]
+            self._tapes += [Tape(self._device) for _ in together[len(self._tapes) :]]
+        tapes: list[Tape | None] = [*self._tapes] or [None] * len(together)
+        runs = [Group(self._program, group, plans, tape) for (group, plans), tape in zip(together, tapes, strict=True)]
         interleave(runs, heart)
         values = [self._judge(run, group, plans, heart) for run, (group, plans) in zip(runs, together, strict=True)]
         for run in runs:

@@ -60,7 +60,7 @@ class Program:
                 masks = tuple(mask[: len(x)] for mask in masks)  # a method may show fewer examples
             logits = nets[CLASSIFIER](x, masks, train=True)
             loss = cross_entropy(logits, y)
-            wrong = winners(logits.detach()).ne(y).to(loss.dtype).mean()
+            wrong = winners(logits.detach()).ne(y).mean(dtype=loss.dtype)
             return loss, _buffers(nets), {"train/loss": loss.detach(), "train/error": 100 * wrong}
 
         return step

@@ -36,7 +36,21 @@ def keys(seeds: list[int], purpose: str, epochs: list[int], device: torch.device
 
 def words(keys: Tensor, places: Tensor) -> Tensor:
     """64 random bits (int64) for each key and place: (*keys, *places)."""
-    z = keys.view(*keys.shape, *(1 for _ in places.shape)) + (places + 1) * _GAMMA
+    return _mixed(keys.view(*keys.shape, *(1 for _ in places.shape)) + (places + 1) * _GAMMA)
+
+
+def starts(keys: Tensor, count: int) -> Tensor:
+    """For `words_from`: `count` words for each of some examples, which lie one behind the other; (*keys, count)."""
+    return keys.unsqueeze(-1) + (torch.arange(count, device=keys.device) + 1) * _GAMMA
+
+
+def words_from(starts: Tensor, places: Tensor) -> Tensor:
+    """`words` at the places place · count, …, place · count + count − 1 of each place (b,): (*keys, b, count)."""
+    stride = (starts.shape[-1] * _GAMMA + 2**63) % 2**64 - 2**63
+    return _mixed(starts.unsqueeze(-2) + (places * stride).unsqueeze(-1))
+
+
+def _mixed(z: Tensor) -> Tensor:
     for shift, factor in _MIX:
         z ^= _shifted(z, shift)
         z *= factor

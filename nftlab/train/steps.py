@@ -41,36 +41,43 @@ class Steps:
         self._number = torch.zeros((), dtype=torch.int64, device=device)
         self._places = torch.arange(max(stop - start for start, stop in edges), device=device)
         self._stride = edges[1][0] if len(edges) > 1 else 0  # examples from one batch to the next
-        self._params, self._leaves = self._parameters()
         self._feed = self._fed(lanes, tick)
-        moves = program.optimiser(self._pass.trains)
-        self._optimiser = moves(states[self._pass.trains], [self._setting(lane) for lane in lanes])
+        moves, settings = program.optimiser(self._pass.trains), tuple(self._setting(lane) for lane in lanes)
+        self._optimiser = moves(states[self._pass.trains], settings)
         self._numbers = {name: self._table([each.numbers[name] for each in passes]) for name in self._pass.numbers}
         self.totals: dict[str, Tensor] = {}
+        # on the same states, passes of the same key differ in what `inputs` hold, and in the order of their steps
+        self.key = self._pass.trains, self.examples, self._pass.dropout, tuple(self._numbers), settings
 
-    def runs(self) -> list[tuple[Callable[[], None], int]]:
-        """The steps in order, as (step, how often): neighbours that do the same on as many examples are one step repeated."""
+    def runs(self) -> list[tuple[tuple[int, int], int]]:
+        """The steps in order, as ((how, size), how often): neighbours that do the same on as many examples are one step repeated."""
         sizes = [stop - start for start, stop in self._edges]
-        return [(self._step(how, size), len(list(same))) for (how, size), same in groupby(zip(self._pass.how, sizes, strict=True))]
+        return [(each, len(list(same))) for each, same in groupby(zip(self._pass.how, sizes, strict=True))]
+
+    def inputs(self) -> list[Tensor]:
+        """What the steps read that an epoch brings along, the number of the step, which they count, included."""
+        return [self._number, *self._numbers.values(), *self._feed.inputs(), *self._optimiser.inputs()]
 
     def end(self) -> None:
         """To be called after the last step."""
         self._states[self._pass.trains].steps += len(self._edges)
 
-    def _step(self, how: int, size: int) -> Callable[[], None]:
+    def step(self, how: int, size: int) -> Callable[[], None]:
         """One step on the next `size` examples."""
         program, trains = self._program, self._pass.trains
         function = program.learn(how) if trains == CLASSIFIER else program.tutor(how)
         function = torch.func.vmap(function) if self._stacked else function
         names = tuple(self._states) if how or trains != CLASSIFIER else (CLASSIFIER,)  # the networks that it needs
-        params, buffers = {name: self._params[name] for name in names}, {name: self._states[name].buffers for name in names}
+        buffers = {name: self._states[name].buffers for name in names}
+        views = None if any(program.nets[name].casts for name in names) else self._parameters(names)
         places, stride = self._places[:size], self._stride
 
         def step() -> None:
             x, y, masks = self._feed.batch(places + self._number * stride, program.task.scale, program.dtype)
             numbers = {name: rows.index_select(0, self._number).squeeze(0) for name, rows in self._numbers.items()}
+            params, leaves = views or self._parameters(names)  # what is cast is cast at every step
             loss, changed, means = function(params, buffers, x, y, masks, numbers)
-            grads = torch.autograd.grad(loss.sum(), self._leaves, allow_unused=True, materialize_grads=True)
+            grads = torch.autograd.grad(loss.sum(), leaves, allow_unused=True, materialize_grads=True)
             self._optimiser.step(grads)
             self._keep(buffers, changed, means, y.shape[-1])
             self._number += 1
@@ -87,21 +94,22 @@ class Steps:
                 self.totals[name] = torch.zeros_like(mean)
             self.totals[name].add_(mean, alpha=examples)
 
-    def _parameters(self) -> tuple[Trees, list[Tensor]]:
-        """Views of all weights by network and name; those of the network that moves want gradients and are listed too."""
-        params = {name: self._program.nets[name].views(state.weights) for name, state in self._states.items()}
+    def _parameters(self, names: Sequence[str]) -> tuple[Trees, list[Tensor]]:
+        """The weights of networks by network and name; those of the network that moves want gradients and are listed too."""
+        params = {name: self._program.nets[name].layers(self._states[name].weights) for name in names}
         trains = self._pass.trains
-        params[trains] = {name: view.detach().requires_grad_() for name, view in params[trains].items()}
+        params[trains] = {name: weight.detach().requires_grad_() for name, weight in params[trains].items()}
         return params, list(params[trains].values())
 
     def _fed(self, lanes: Sequence[Lane], tick: Callable[[], None]) -> Feed:
         program, each = self._program, self._pass
         seeds, epochs = [lane.member.seed for lane in lanes], [lane.epoch + 1 for lane in lanes]
-        labels = torch.stack([lane.labels for lane in lanes]) if self._stacked else lanes[0].labels
+        labels = torch.stack([lane.labels for lane in lanes]) if self._stacked else lanes[0].labels.clone()
         rows = orders(len(program.task.train), seeds, epochs, each.stream, labels.device)
         if each.kept:
             buffers = {name: state.buffers for name, state in self._states.items()}
-            rows = lowest(program, self._params, buffers, labels, rows, each.kept, tick)
+            params, _ = self._parameters(tuple(self._states))
+            rows = lowest(program, params, buffers, labels, rows, each.kept, tick)
         sites = program.nets[CLASSIFIER].dropout if each.dropout else ()
         augment = program.hypers.augment == "crop-flip"
         return Feed(program.task.train, seeds, epochs, each.stream, sites, labels=labels, rows=rows, augment=augment)

@@ -7,6 +7,7 @@ import torch
 
 from nftlab.data.sparse import SparseRows
 from nftlab.data.task import Split, cut, digest
+from tests.gpu import refused_to_wait
 
 DENSE = torch.tensor([[0, 2, 0, 3], [1, 0, 0, 0], [0, 0, 0, 4], [5, 6, 7, 8], [0, 0, 9, 0]], dtype=torch.float32)
 
@@ -91,10 +92,7 @@ def test_a_split_of_sparse_rows_has_a_digest_of_its_own() -> None:
 def test_a_gpu_gives_the_same_and_is_not_waited_for() -> None:
     x, rows = sparse(), torch.tensor([4, 4, 3, 0])
     there, index = x.to("cuda"), rows.to("cuda")
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with refused_to_wait():
         found = there.index_select(0, index)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     assert torch.equal(found.cpu(), DENSE[rows])
     assert torch.equal(there[1:4].cpu(), DENSE[1:4])

@@ -47,10 +47,10 @@ class Device:
         else:
             self.recorded += 1
 
-    def counts(self, recorder: Recorder, steps: int) -> tuple[int, int, int]:
+    def counts(self, recorder: Recorder, steps: int, where: str = "a pass", name: str = "step") -> tuple[int, int, int]:
         """Steps run, recorded and replayed of an epoch."""
         before = self.ran, self.recorded, self.replayed
-        assert len(list(recorder.repeat(self.step, steps))) == steps
+        assert len(list(recorder.repeat(self.step, steps, where, name))) == steps
         return self.ran - before[0], self.recorded - before[1], self.replayed - before[2]
 
 
@@ -61,9 +61,16 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
 
 def test_the_first_step_runs_and_the_others_are_replayed(device: Device) -> None:
     recorder = Recorder(torch.device("cuda"))
-    assert device.counts(recorder, 20) == (1, 1, 19)
     assert device.counts(recorder, WORTH) == (WORTH, 0, 0)  # too few
     assert device.counts(recorder, WORTH + 1) == (1, 1, WORTH)
+    assert device.counts(recorder, 20) == (0, 0, 20)  # an epoch later
+    assert device.counts(recorder, 20, name="another") == (1, 1, 19)
+    assert device.counts(recorder, 20, where="another") == (1, 1, 19)
+    recorder.forget("a pass")
+    assert device.counts(recorder, 20, where="another") == (0, 0, 20)
+    assert device.counts(recorder, 20) == (1, 1, 19)
+    recorder.forget()
+    assert device.counts(recorder, 20, where="another") == (1, 1, 19)
 
 
 def test_a_step_that_cannot_be_recorded_runs_as_it_is(device: Device) -> None:
@@ -79,6 +86,7 @@ def test_memory_kept_for_later_is_given_back_before_a_recording_fails(device: De
     device.errors = [torch.OutOfMemoryError("too little")]
     assert device.counts(recorder, 20) == (1, 1, 19)
     assert (device.emptied, recorder.refused) == (1, None)
+    recorder.forget()
     device.errors = [torch.OutOfMemoryError("too little")] * 2
     with pytest.raises(torch.OutOfMemoryError):
         device.counts(recorder, 20)

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from nftlab.errors import ConfigError
 from nftlab.train.arithmetic import PRECISIONS
 from nftlab.train.net import Net
-from nftlab.train.networks import NETWORKS
+from nftlab.train.networks import NETWORKS, Norm2d
 from nftlab.train.rng import seed_of
-from nftlab.train.simplifiers import SIMPLIFIERS
+from nftlab.train.simplifiers import SIMPLIFIERS, by_products
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 
@@ -107,6 +108,44 @@ def test_a_network_is_a_pure_function_of_its_arguments() -> None:
     assert torch.equal(net.flat(net.views(state.weights)), state.weights)
 
 
+def test_parameters_begin_where_kernels_expect_them() -> None:
+    net = Net(lambda: NETWORKS["fc-a"]((6,), 3), PRECISIONS["fp32"])
+    weights = net.initial(0, "weights", torch.float32, torch.device("cpu")).weights
+    assert [view.storage_offset() % 32 for view in net.views(weights).values()] == [0] * 4
+    packed = net.packed(weights)
+    assert (len(packed), packed.count_nonzero()) == (60 + 10 + 30 + 3, weights.count_nonzero())
+    assert torch.equal(net.spread(packed), weights)
+    with pytest.raises(RuntimeError):
+        net.spread(packed[1:])
+
+
+@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("shape", [(3, 4, 7, 5), (2, 1, 1, 2), (2, 3, 2, 1)])
+def test_products_double_images_as_torch_does(shape: tuple[int, ...], form: torch.memory_format) -> None:
+    x = torch.rand(2, *shape).double()
+    usual = [F.interpolate(each, scale_factor=2, mode="bilinear", align_corners=True) for each in x]
+    for each, expected in zip(x, usual, strict=True):
+        found = by_products(each.to(memory_format=form))
+        assert torch.allclose(found, expected, atol=1e-14)
+        assert found.is_contiguous(memory_format=form)
+    assert torch.allclose(torch.func.vmap(by_products)(x), torch.stack(usual), atol=1e-14)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_one_channel_mapped_is_normed_as_torch_does(training: bool) -> None:
+    norm, x = Norm2d(1).train(training).double(), torch.rand(3, 4, 1, 5, 6).double()
+    own = {"weight": torch.rand(3, 1).double(), "bias": torch.rand(3, 1).double()}
+    buffers = {"running_mean": torch.rand(3, 1).double(), "running_var": torch.rand(3, 1).double()}
+    before = {name: buffer.clone() for name, buffer in buffers.items()}
+    found = torch.func.vmap(lambda p, b, x: torch.func.functional_call(norm, (p, b), (x,)))(own, buffers, x)
+    for k in range(3):
+        mean, var = before["running_mean"][k], before["running_var"][k]
+        expected = F.batch_norm(x[k], mean, var, own["weight"][k], own["bias"][k], training)
+        assert torch.allclose(found[k], expected, atol=1e-12)
+        assert torch.allclose(buffers["running_mean"][k], mean, atol=1e-14)
+        assert torch.allclose(buffers["running_var"][k], var, atol=1e-14)
+
+
 @pytest.mark.parametrize("shape", [(6,), (2, 3, 4)])
 @pytest.mark.parametrize("conditioned", [False, True])
 def test_the_flat_simplifier_is_one_hidden_layer_of_relu_units(shape: tuple[int, ...], conditioned: bool) -> None:
@@ -124,4 +163,4 @@ def test_initial_weights_are_drawn_without_touching_the_generators_of_gpus(monke
         expected = NETWORKS["fc-a"]((6,), 3)
     monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("a GPU's generator was seeded"))
     state = net.initial(5, "weights", torch.float32, torch.device("cpu"))
-    assert torch.equal(state.weights, torch.cat([p.detach().flatten() for p in expected.parameters()]))
+    assert torch.equal(net.packed(state.weights), torch.cat([p.detach().flatten() for p in expected.parameters()]))

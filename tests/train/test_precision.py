@@ -30,13 +30,13 @@ def test_layers_multiply_in_bf16_and_the_rest_is_fp32(network: str, lanes: int, 
 
     monkeypatch.setattr(F, "conv2d", seen(layers, F.conv2d))
     monkeypatch.setattr(F, "linear", seen(layers, F.linear))
-    statistics = F.batch_norm
+    statistics = torch.batch_norm
 
-    def normed(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, *rest: Any, **named: Any) -> Tensor:
-        norms.update((mean.dtype, variance.dtype, weight.dtype))
-        return statistics(x, mean, variance, weight, *rest, **named)
+    def normed(x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, *rest: Any) -> Tensor:
+        norms.update((mean.dtype, variance.dtype, weight.dtype, bias.dtype))
+        return statistics(x, weight, bias, mean, variance, *rest)
 
-    monkeypatch.setattr(F, "batch_norm", normed)
+    monkeypatch.setattr(torch, "batch_norm", normed)
     members = tiny.members(lanes, "nft", network=network, n_f=2, precision="bf16")
     taken = tiny.trained(tiny.task(), members, epochs=2).checkpoint("lane-0").tensors
     assert layers == {torch.bfloat16}

@@ -1,0 +1,110 @@
+"""Recordings kept over epochs work on the numbers of each: with steps that only pretend to be recorded, on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from nftlab.methods import METHODS
+from nftlab.train.graph import WORTH, Recorder
+from nftlab.train.lane import Lane, fresh
+from nftlab.train.loop import Group
+from nftlab.train.program import Program, build
+from nftlab.train.tape import Tape
+from tests.train import tiny
+
+VARIANTS = [(name, variant) for name in METHODS for variant in tiny.VARIANTS.get(name, [{}])]
+EPOCHS = 4
+
+
+class Recording:
+    """Replays by doing what the step, bound to its tensors, does."""
+
+    made = 0
+
+    def __init__(self, step: Callable[[], None]) -> None:
+        self.replay = step
+        Recording.made += 1
+
+
+@pytest.fixture(autouse=True)
+def pretend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", tuple)
+    monkeypatch.setattr(Recorder, "_recorded", lambda recorder, step: Recording(step))
+    monkeypatch.setattr(Recording, "made", 0)
+
+
+def trained(program: Program, lanes: list[Lane], tape: Tape | None, epochs: int = EPOCHS) -> None:
+    for _ in range(epochs):
+        plans = [program.method.plan(lane.member.hypers, lane.epoch + 1, len(program.edges)) for lane in lanes]
+        group = Group(program, lanes, plans, tape)
+        assert len(list(group.train())) == sum(len(each.how) for each in plans[0].passes)
+        assert all(means["train/loss"] > 0 for means in group.means())
+        group.commit()
+
+
+def lanes_of(program: Program, members: list[Any]) -> list[Lane]:
+    return [fresh(program, member) for member in members]
+
+
+def equal(one: Lane, other: Lane) -> bool:
+    pairs = [(one.nets[name], other.nets[name]) for name in one.nets]
+    tensors = [(getattr(a, part), getattr(b, part)) for a, b in pairs for part in ("weights", "steps")]
+    tensors += [(a.buffers[name], b.buffers[name]) for a, b in pairs for name in a.buffers]
+    tensors += [(a.moments[name], b.moments[name]) for a, b in pairs for name in a.moments]
+    return one.epoch == other.epoch and all(torch.equal(a, b) for a, b in tensors)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("which", range(len(VARIANTS)), ids=[tiny.label(*each) for each in VARIANTS])
+def test_epochs_replayed_are_epochs_trained(which: int, count: int) -> None:
+    algorithm, variant = VARIANTS[which]
+    same = {name: value[0] if isinstance(value, tuple) else value for name, value in {**tiny.LANES.get(algorithm, {}), **variant}.items()}
+    members = tiny.members(count, algorithm, network="cnn-a", **same)  # with one plan
+    program = build(tiny.task(n=8 * (WORTH + 4)), members[0].hypers)
+    usual, kept = lanes_of(program, members), lanes_of(program, members)
+    trained(program, usual, None)
+    trained(program, kept, Tape(torch.device("cpu")))
+    assert all(equal(a, b) for a, b in zip(usual, kept, strict=True))
+
+
+def test_an_epoch_like_an_earlier_one_records_nothing() -> None:
+    members = tiny.members(2, "ct")
+    program = build(tiny.task(n=8 * 20), members[0].hypers)
+    lanes, tape = lanes_of(program, members), Tape(torch.device("cpu"))
+    trained(program, lanes, tape)
+    assert Recording.made == 1
+    trained(program, lanes_of(program, members), tape)  # other lanes of the same settings
+    assert Recording.made == 1
+    trained(program, lanes_of(program, members[:1]), tape, epochs=1)
+    assert Recording.made == 2
+
+
+def test_learning_rates_that_change_are_recorded_anew_and_the_oldest_forgotten() -> None:
+    members = tiny.members(2, "ct", epochs=9, lr_schedule="cosine")
+    program = build(tiny.task(n=8 * 20), members[0].hypers)
+    lanes, tape = lanes_of(program, members), Tape(torch.device("cpu"))
+    trained(program, lanes, tape, epochs=9)
+    assert Recording.made == 9
+    assert len(tape._passes) == len(tape._graphs) == 4
+
+
+def test_lanes_stand_where_they_stood_when_an_epoch_fails() -> None:
+    members = tiny.members(2, "ct")
+    program = build(tiny.task(n=8 * 20), members[0].hypers)
+    lanes, tape = lanes_of(program, members), Tape(torch.device("cpu"))
+    trained(program, lanes, tape, epochs=1)
+    before = [lane.nets["classifier"].clone() for lane in lanes]
+    plans = [program.method.plan(lane.member.hypers, 2, len(program.edges)) for lane in lanes]
+    steps = Group(program, lanes, plans, tape).train()
+    for _ in range(12):
+        next(steps)
+    assert all(torch.equal(lane.nets["classifier"].weights, state.weights) for lane, state in zip(lanes, before, strict=True))
+    usual = lanes_of(program, members)
+    trained(program, usual, None, epochs=2)
+    trained(program, lanes, tape, epochs=1)
+    assert all(equal(a, b) for a, b in zip(usual, lanes, strict=True))
