@@ -219,7 +219,7 @@ def main() -> None:
         "--quick", action="store_true", help="one round, packs up to 32, no ResNet18 unless named: under two minutes on two cores"
     )
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--networks", help="all if none is named")
+    parser.add_argument("--networks", help="in this order; all if none is named")
     parser.add_argument("--methods", default="ct,nft")
     parser.add_argument("--precisions", default="fp32,bf16")
     parser.add_argument("--sizes", default="1,2,4,8,16,32,64,128")
@@ -235,9 +235,9 @@ def main() -> None:
     result |= {"ceilings": ceilings(options.device), "rows": []}
     name = f"train-{'cuda' if options.device.startswith('cuda') else 'cpu'}{'-quick' if options.quick else ''}.json"
     path = options.out or RESULTS / name
-    for method, network in PAIRS:
+    precisions = options.precisions.split(",")
+    for method, network in sorted(PAIRS, key=lambda pair: networks.index(pair[1]) if pair[1] in networks else 0):
         if method in options.methods.split(",") and network in networks:
-            precisions = options.precisions.split(",")
             row = compare(method, network, precisions, sizes, rounds, options.device)
             result["rows"].append(row)
             keep(result, markdown(result), path)  # row by row: a time limit leaves those that are finished
