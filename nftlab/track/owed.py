@@ -8,7 +8,7 @@ import socket
 import time
 from pathlib import Path
 
-PATIENCE = 20.0  # seconds to wait for another worker, which may be frozen
+PATIENCE = 20.0  # seconds to wait for another worker, which may hang
 
 
 class Owed:
@@ -32,11 +32,12 @@ class Owed:
         """Wait, so many seconds at most, until living workers on this host that had the job before have closed its copy.
 
         A job that one worker hands back may begin on the next while the first still copies: two would write one run at once.
+        A stopped one (SIGSTOP) copies nothing and is not waited for.
         Whoever had it before, anywhere, owes nothing more.
         """
         deadline = time.monotonic() + patience
         with contextlib.suppress(OSError):
-            while any(note in self._here(key) and _lives(note) for note in self._earlier(key)) and time.monotonic() < deadline:
+            while any(note in self._here(key) and _runs(note) for note in self._earlier(key)) and time.monotonic() < deadline:
                 time.sleep(0.1)
             for note in self._earlier(key):
                 note.unlink(missing_ok=True)
@@ -78,11 +79,22 @@ class Owed:
 
 
 def _lives(note: Path) -> bool:
-    """Whether the process of this host whose note it is still runs."""
+    """Whether the process of this host whose note it is still exists."""
     try:
-        os.kill(int(note.name.partition(".")[2].partition("@")[0]), 0)
+        os.kill(_process(note), 0)
     except ProcessLookupError:
         return False
     except PermissionError:  # somebody else's
         pass
     return True
+
+
+def _runs(note: Path) -> bool:
+    """Whether it exists and is not stopped, as far as the system tells."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{_process(note)}/stat").read_text().rpartition(")")[2].split()[0] not in "Tt"
+    return _lives(note)
+
+
+def _process(note: Path) -> int:
+    return int(note.name.partition(".")[2].partition("@")[0])

@@ -83,9 +83,12 @@ def by_products(x: Tensor) -> Tensor:
 
 @cache
 def _between(side: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """(2·side, side): the weights of linear interpolation with the ends on the ends."""
+    """(2·side, side): the weights of linear interpolation with the ends on the ends.
+
+    The last thing done is the copy to the device, which is waited for: streams that know nothing of each other use it.
+    """
     rows = F.interpolate(torch.eye(side, dtype=torch.float64)[None], size=2 * side, mode="linear", align_corners=True)
-    return rows[0].mT.to(device, dtype).contiguous()
+    return rows[0].mT.to(dtype).contiguous().to(device)
 
 
 class FC256(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -89,10 +90,20 @@ def test_whoever_trains_a_job_next_owes_it_alone(tmp_path: Path) -> None:
     assert names(tmp_path) == [f"a1.{os.getpid()}"]
 
 
-def test_a_frozen_worker_is_not_waited_for_for_ever(tmp_path: Path) -> None:
-    frozen = tmp_path / f"a1.{os.getppid()}@{socket.gethostname()}"
-    frozen.touch()
-    os.utime(frozen, ns=(0, 0))
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system does not tell whether a process is stopped")
+def test_a_stopped_worker_is_not_waited_for(noter: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    noter.send_signal(signal.SIGSTOP)
+    owed, began = Owed(tmp_path), time.monotonic()
+    owed.note("a1")
+    owed.take_over("a1", patience=60)
+    assert time.monotonic() - began < 30
+    assert names(tmp_path) == [f"a1.{os.getpid()}"]
+
+
+def test_a_worker_that_hangs_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    hanging = tmp_path / f"a1.{os.getppid()}@{socket.gethostname()}"
+    hanging.touch()
+    os.utime(hanging, ns=(0, 0))
     Owed(tmp_path).note("a1")
     Owed(tmp_path).take_over("a1", patience=0.2)
     assert names(tmp_path) == [f"a1.{os.getpid()}"]
