@@ -235,15 +235,14 @@ def main() -> None:
     result |= {"ceilings": ceilings(options.device), "rows": []}
     name = f"train-{'cuda' if options.device.startswith('cuda') else 'cpu'}{'-quick' if options.quick else ''}.json"
     path = options.out or RESULTS / name
-    precisions = options.precisions.split(",")
-    for method, network in sorted(PAIRS, key=lambda pair: networks.index(pair[1]) if pair[1] in networks else 0):
-        if method in options.methods.split(",") and network in networks:
-            row = compare(method, network, precisions, sizes, rounds, options.device)
-            result["rows"].append(row)
-            keep(result, markdown(result), path)  # row by row: a time limit leaves those that are finished
-            best = chosen(row, precisions[0])
-            what = f"ours {best['seconds']:.3f} s, {best['lanes']} {best['way']}, {best['ratio']:.1f} ×"
-            print(f"{method} {network}: plain {row['plain']:.2f} s an epoch, {what}", file=sys.stderr, flush=True)
+    precisions, methods = options.precisions.split(","), options.methods.split(",")
+    for method, network in [pair for name in networks for pair in PAIRS if pair[1] == name and pair[0] in methods]:
+        row = compare(method, network, precisions, sizes, rounds, options.device)
+        result["rows"].append(row)
+        keep(result, markdown(result), path)  # row by row: a time limit leaves those that are finished
+        best = chosen(row, precisions[0])
+        what = f"ours {best['seconds']:.3f} s, {best['lanes']} {best['way']}, {best['ratio']:.1f} ×"
+        print(f"{method} {network}: plain {row['plain']:.2f} s an epoch, {what}", file=sys.stderr, flush=True)
     print(json.dumps(result, indent=2) if options.json else markdown(result))
 
 

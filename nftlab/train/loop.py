@@ -94,7 +94,8 @@ class Group:
 
     def commit(self) -> None:
         """Give the lanes their new numbers."""
-        states = {name: unstack(state.clone() if self._tape else state) for name, state in self._states.items()}
+        # copies of what a tape keeps: `stack` of one state is its copy
+        states = {name: unstack(stack([state]) if self._tape else state) for name, state in self._states.items()}
         for k, lane in enumerate(self._lanes):
             lane.nets = {name: each[k] for name, each in states.items()}
             lane.epoch += 1

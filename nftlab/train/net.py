@@ -41,11 +41,6 @@ class NetState:
     moments: Tensors
     steps: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.int64))
 
-    def clone(self) -> NetState:
-        """The same numbers in tensors of their own."""
-        buffers, moments = ({name: tensor.clone() for name, tensor in each.items()} for each in (self.buffers, self.moments))
-        return NetState(self.weights.clone(), buffers, moments, self.steps.clone())
-
 
 class Net:
     """What `build` builds, as code and shapes without numbers: call it with parameters, as `layers` gives them, and buffers.
@@ -64,14 +59,15 @@ class Net:
         self._spans = spans(self._sizes)
         self.needs_pairs = any(isinstance(layer, nn.BatchNorm1d) for layer in skeleton.modules())
         norms = [f"{name}." for name, layer in skeleton.named_modules() if isinstance(layer, _NORMS)]
-        self._cast = {name for name in self.shapes if not name.startswith(tuple(norms))} if precision.layers != precision.state else set()
+        # the parameters that a call takes in another precision than they have
+        self.cast = {name for name in self.shapes if not name.startswith(tuple(norms))} if precision.layers != precision.state else set()
         self.dropout: DropoutSites = skeleton.dropout  # type: ignore[assignment]  # nn.Module types attributes as tensors
 
     def __call__(self, params: Tensors, buffers: Tensors, *inputs: Any, train: bool) -> tuple[Tensor, Tensors]:
         """(output, new buffers); in train mode BatchNorm uses batch statistics and the given buffers stay as they are."""
         if train:
             buffers = {name: buffer.clone() for name, buffer in buffers.items()}
-        if not self._cast:
+        if not self.cast:
             return functional_call(self._modes[train], (params, buffers), inputs), buffers
         first, *rest = inputs
         out = functional_call(self._modes[train], (params, buffers), (first.to(self._precision.layers), *rest))
@@ -94,14 +90,9 @@ class Net:
     def layers(self, weights: Tensor) -> Tensors:
         """The parameters by name as a call wants them: those of layers in the layers' precision, cast together; views of the others."""
         views = self.views(weights)
-        if not self._cast:
+        if not self.cast:
             return views
-        return views | {name: view for name, view in self.views(weights.to(self._precision.layers)).items() if name in self._cast}
-
-    @property
-    def casts(self) -> bool:
-        """Whether layers have a precision of their own."""
-        return bool(self._cast)
+        return views | {name: view for name, view in self.views(weights.to(self._precision.layers)).items() if name in self.cast}
 
     def flat(self, params: Mapping[str, Tensor]) -> Tensor:
         """The inverse of `views` for one lane."""

@@ -29,7 +29,7 @@ class Norm1d(nn.BatchNorm1d):
         self.num_batches_tracked = None
 
     def forward(self, x: Tensor) -> Tensor:
-        return _mixed(self, super().forward, x) if mapped(x) else super().forward(x)
+        return _normed(self, super().forward, x)
 
 
 class Norm2d(nn.BatchNorm2d):
@@ -40,11 +40,13 @@ class Norm2d(nn.BatchNorm2d):
         self.num_batches_tracked = None
 
     def forward(self, x: Tensor) -> Tensor:
-        return _mixed(self, super().forward, x) if mapped(x) else super().forward(x)
+        return _normed(self, super().forward, x)
 
 
-def _mixed(norm: Norm1d | Norm2d, usual: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """BatchNorm mapped over lanes: torch's takes no input of another precision than its own then, and cuDNN's no single channel."""
+def _normed(norm: Norm1d | Norm2d, usual: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """torch's BatchNorm; mapped over lanes it takes no input of another precision than its own, and cuDNN's no single channel."""
+    if not mapped(x):
+        return usual(x)
     own = x.to(norm.weight.dtype)
     return (usual(own) if x.shape[1] > 1 else _single(norm, own)).to(x.dtype)
 

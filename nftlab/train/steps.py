@@ -69,7 +69,7 @@ class Steps:
         function = torch.func.vmap(function) if self._stacked else function
         names = tuple(self._states) if how or trains != CLASSIFIER else (CLASSIFIER,)  # the networks that it needs
         buffers = {name: self._states[name].buffers for name in names}
-        views = None if any(program.nets[name].casts for name in names) else self._parameters(names)
+        views = None if any(program.nets[name].cast for name in names) else self._parameters(names)
         places, stride = self._places[:size], self._stride
 
         def step() -> None:
@@ -104,6 +104,7 @@ class Steps:
     def _fed(self, lanes: Sequence[Lane], tick: Callable[[], None]) -> Feed:
         program, each = self._program, self._pass
         seeds, epochs = [lane.member.seed for lane in lanes], [lane.epoch + 1 for lane in lanes]
+        # copies: `inputs` of a kept pass are written to
         labels = torch.stack([lane.labels for lane in lanes]) if self._stacked else lanes[0].labels.clone()
         rows = orders(len(program.task.train), seeds, epochs, each.stream, labels.device)
         if each.kept:

@@ -8,7 +8,7 @@ import torch
 from nftlab.methods.base import bounds
 from nftlab.train.feed import Batch, Feed, channels_last
 from nftlab.train.networks import NETWORKS
-from nftlab.train.rng import generator, keys, words
+from nftlab.train.rng import generator, keys, starts, words, words_from
 from tests.train import tiny
 
 SITES = (((3, 2), 0.25), ((5,), 0.5))
@@ -77,6 +77,13 @@ def test_words_are_splitmix64() -> None:
     two = words(torch.tensor([1234567, 5]), torch.arange(4).view(2, 2))
     assert two.shape == (2, 2, 2)
     assert torch.equal(two[0].flatten(), words(torch.tensor(1234567), torch.arange(4)))
+
+
+@pytest.mark.parametrize("seeds", [[3], [3, 2**40]])
+def test_words_of_examples_are_those_at_their_places(seeds: list[int]) -> None:
+    mine, examples = keys(seeds, "dropout", [5] * len(seeds), "cpu"), torch.tensor([0, 1, 7, 61_999])
+    places = examples[:, None] * 1168 + torch.arange(1168)
+    assert torch.equal(words_from(starts(mine, 1168), examples), words(mine, places))
 
 
 def test_keys_follow_seed_purpose_and_epoch() -> None:
