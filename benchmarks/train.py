@@ -115,11 +115,14 @@ def asked(data: Task, h: Hypers) -> tuple[float, float]:
     return flops, traffic
 
 
-def compare(method: str, network: str, precisions: list[str], sizes: list[int], rounds: int, device: str) -> dict[str, Any]:
-    """One row of the table: the plain loop and ours at each precision, size and way."""
+def compare(
+    method: str, network: str, precisions: list[str], sizes: list[int], rounds: int, device: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """One row of the table, the plain loop and ours at each precision, size and way: as it stands after each precision, which is named."""
     data = task(network, device)
     plains: list[tuple[float, float]] = []
     ours: dict[tuple[str, int, str], list[Speed]] = {}
+    counts: dict[str, tuple[float, float]] = {}
     stopped: dict[str, int] = {}
     for _ in range(rounds):
         plains.append(published(data, method, network, device))
@@ -130,31 +133,26 @@ def compare(method: str, network: str, precisions: list[str], sizes: list[int], 
             stopped[precision] = max(speed.lanes for speed in speeds)
             for speed in speeds:
                 ours.setdefault((precision, speed.lanes, speed.way), []).append(speed)
+            counts[precision] = counts.get(precision) or asked(data, h)
+            yield precision, row_of(method, network, plains, ours, counts)
+
+
+def row_of(
+    method: str,
+    network: str,
+    plains: list[tuple[float, float]],
+    ours: dict[tuple[str, int, str], list[Speed]],
+    counts: dict[str, tuple[float, float]],
+) -> dict[str, Any]:
+    """The medians over the rounds so far, in seconds."""
     baseline, bare = (statistics.median(times) for times in zip(*plains, strict=True))
-    rows = []
+    found = []
     for (precision, lanes, way), speeds in ours.items():
         seconds = statistics.median(speed.seconds for speed in speeds)
-        rows.append(
-            {
-                "precision": precision,
-                "lanes": lanes,
-                "way": way,
-                "seconds": seconds,
-                "ratio": baseline / seconds,
-                "memory": speeds[0].memory,
-            }
-        )
-    counts = {precision: asked(data, hypers(method, network, precision)) for precision in precisions}
-    return {
-        "method": method,
-        "network": network,
-        "rounds": rounds,
-        "plain": baseline,
-        "plain_bare": bare,
-        "plain_rounds": plains,
-        "ours": rows,
-        "counts": counts,
-    }
+        own = {"precision": precision, "lanes": lanes, "way": way, "seconds": seconds, "ratio": baseline / seconds}
+        found.append(own | {"memory": speeds[0].memory})
+    row = {"method": method, "network": network, "rounds": len(plains), "plain": baseline, "plain_bare": bare, "plain_rounds": list(plains)}
+    return row | {"ours": found, "counts": dict(counts)}
 
 
 def chosen(row: dict[str, Any], precision: str) -> dict[str, Any]:
@@ -237,12 +235,13 @@ def main() -> None:
     path = options.out or RESULTS / name
     precisions, methods = options.precisions.split(","), options.methods.split(",")
     for method, network in [pair for name in networks for pair in PAIRS if pair[1] == name and pair[0] in methods]:
-        row = compare(method, network, precisions, sizes, rounds, options.device)
-        result["rows"].append(row)
-        keep(result, markdown(result), path)  # row by row: a time limit leaves those that are finished
-        best = chosen(row, precisions[0])
-        what = f"ours {best['seconds']:.3f} s, {best['lanes']} {best['way']}, {best['ratio']:.1f} ×"
-        print(f"{method} {network}: plain {row['plain']:.2f} s an epoch, {what}", file=sys.stderr, flush=True)
+        finished = result["rows"]
+        for precision, row in compare(method, network, precisions, sizes, rounds, options.device):
+            result["rows"] = [*finished, row]
+            keep(result, markdown(result), path)  # a time limit leaves what was measured
+            best = chosen(row, precision)
+            what = f"ours {best['seconds']:.3f} s, {best['lanes']} {best['way']}, {best['ratio']:.1f} ×"
+            print(f"{method} {network} {precision}: plain {row['plain']:.2f} s an epoch, {what}", file=sys.stderr, flush=True)
     print(json.dumps(result, indent=2) if options.json else markdown(result))
 
 
