@@ -42,11 +42,11 @@ def _seconds(work: Callable[[], Any], device: str) -> float:
     times = []
     for _ in range(6):
         if device.startswith("cuda"):
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(device)
         start = time.perf_counter()
         work()
         if device.startswith("cuda"):
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(device)
         times.append(time.perf_counter() - start)
     return min(times[1:])
 

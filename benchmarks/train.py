@@ -181,7 +181,8 @@ def markdown(result: dict[str, Any]) -> str:
             cells += [f"{best['lanes']} {best['way']}", f"{best['seconds']:.3f}", f"**{best['ratio']:.1f}**"]
             cells += [f"{3600 / (200 * best['seconds']):.2f}", memory]
             cells += [
-                f"{100 * part:.0f} %" for part in (flops / best["seconds"] / top[precision], traffic / best["seconds"] / top["bytes"])
+                f"{100 * part:.0f} %"
+                for part in (flops / best["seconds"] / top.get(precision, top["fp32"]), traffic / best["seconds"] / top["bytes"])
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", *_marks(result), *_friendliness(result)]) + "\n"

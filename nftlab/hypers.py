@@ -63,7 +63,7 @@ def _hyper(
 
 @dataclass(frozen=True)
 class Hypers:
-    """What every algorithm has. METHODS.md's `lr_clf` and `weight_decay_clf` are `lr` and `weight_decay`."""
+    """What every algorithm has. `lr` and `weight_decay` are the classifier's."""
 
     algorithm: str = _hyper("ct", "training method", static=True)
     network: str = _hyper("fc-a", "classifier", choices=NETWORKS, static=True)
@@ -107,12 +107,12 @@ class Hypers:
 
 @dataclass(frozen=True)
 class CT(Hypers):
-    """Classic training: one optimiser step per batch on mean cross-entropy (METHODS.md 2.1)."""
+    """Classic training: one optimiser step per batch on mean cross-entropy."""
 
 
 @dataclass(frozen=True)
 class EEF(Hypers):
-    """Easy examples first: training starts on the examples of lowest loss (inferred, METHODS.md 2.4)."""
+    """Easy examples first: training starts on the examples of lowest loss (inferred, docs/papers/nft.md)."""
 
     kappa_0: float = _hyper(0.5, "share of the examples that is kept at the start; 1 is classic training", above=0, high=1, static=True)
     ratio_simp: float = _hyper(0.25, "share of training during which examples are left out", low=0, below=1, static=True)
@@ -122,7 +122,7 @@ class EEF(Hypers):
 
 @dataclass(frozen=True)
 class FT(Hypers):
-    """Friendly training: examples first move down their loss (METHODS.md 2.3). Defaults: the code's for CNN-A on mnist-back-image."""
+    """Friendly training: examples first move down their loss (Marullo et al. 2021). Defaults: the code's for CNN-A on mnist-back-image."""
 
     iterations_simp: int = _hyper(120, "steps an example may move at the start (tau); 0 is classic training", low=0, static=True)
     step_simp: float = _hyper(0.1, "size of such a step (beta), shared by the examples of a batch that still move", above=0)
@@ -131,7 +131,7 @@ class FT(Hypers):
     scaling: str = _hyper("quadratic", "how the number of steps fades", choices=("quadratic", "linear"), static=True)
 
 
-# What the paper writes and what its published code does (METHODS.md 2.2's table); `mode` sets those not given.
+# What the paper writes and what its published code does (the table of docs/papers/nft.md); `mode` sets those not given.
 NFT_MODES: dict[str, dict[str, Any]] = {
     "paper": {
         "phase_order": "simplifier-first",
@@ -229,8 +229,13 @@ def static_of(hypers: Hypers) -> dict[str, Any]:
 
 
 def cost_key(hypers: Hypers) -> str:
-    """What trials have in common that cost the same per epoch: the static fields but `epochs`, as 16 hexadecimal digits."""
+    """What trials have in common that cost the same per epoch, as 16 hexadecimal digits.
+
+    These are the static fields but `epochs`, and the share of NFT's epochs in which its simplifier works.
+    """
     shared = {name: value for name, value in static_of(hypers).items() if name != "epochs"}
+    if isinstance(hypers, NFT):
+        shared["ratio_simp"] = hypers.ratio_simp
     return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -16,7 +16,7 @@ import typer
 from nftlab.cli.database import to_read
 from nftlab.cli.options import Db, Name, Seed, State, Where, select, sweep_name
 from nftlab.cli.output import emit, say
-from nftlab.errors import DiskError, NotFoundError, UsageError
+from nftlab.errors import DiskError, UsageError
 
 FORMATS = ("csv", "jsonl")
 
@@ -40,8 +40,6 @@ def export(
     if fmt not in FORMATS:
         raise UsageError(f"--format {fmt!r} is not one of {', '.join(FORMATS)}")
     sweep, engine = sweep_name(name), to_read(db)
-    if engine is not None and sweep not in {found["name"] for found in store.launched(engine)}:
-        raise NotFoundError(f"sweep {sweep!r} was never launched", "see nftlab sweep list")
     chosen = select(engine, sweep, state, where, seed)
     rows = store.curve_rows(engine, chosen) if curves and engine is not None else store.job_rows(chosen)
     text = _csv(rows) if fmt == "csv" else "".join(json.dumps(row) + "\n" for row in rows)

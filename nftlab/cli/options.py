@@ -26,7 +26,11 @@ State = Annotated[str | None, typer.Option("--state", metavar="STATE", help="Onl
 Where = Annotated[list[str] | None, typer.Option("--where", metavar="K=V", help="Only jobs with this parameter value; repeatable.")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Only jobs with this seed.")]
 Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A launched sweep, or the file that it was launched from.")]
-Priority = Annotated[int | None, typer.Option("--priority", metavar="N", help="Before all jobs of a lower priority; 0 unless said.")]
+LARGEST = 2**31 - 1  # that Postgres keeps
+Priority = Annotated[
+    int | None,
+    typer.Option("--priority", min=-LARGEST, max=LARGEST, metavar="N", help="Before all jobs of a lower priority; 0 unless said."),
+]
 
 
 def sweep_name(given: str) -> str:
@@ -40,12 +44,19 @@ def sweep_name(given: str) -> str:
 
 
 def select(engine: Engine | None, sweep: str | None, state: str | None, where: list[str] | None, seed: int | None) -> list[JobRow]:
-    """The jobs that the selectors choose; none without a job table. Raises UsageError for a selector that can choose nothing."""
+    """The jobs that the selectors choose; none without a job table.
+
+    Raises UsageError for a selector that can choose nothing, NotFoundError for a sweep that was never launched.
+    """
     from nftlab import store
 
     check_state(state)
     wanted = parse_where(where)
-    return [] if engine is None else store.jobs(engine, sweep=sweep, state=state, where=wanted, seed=seed)
+    if engine is None:
+        return []
+    if sweep is not None:
+        store.check_launched(engine, sweep)
+    return store.jobs(engine, sweep=sweep, state=state, where=wanted, seed=seed)
 
 
 def check_state(state: str | None) -> None:

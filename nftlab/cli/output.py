@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -19,8 +20,9 @@ _PASSWORD = re.compile(r"(?<=://)([^:@/\s]*):\S*@|(?<=password=)[^&\s]+", re.IGN
 
 
 def say(message: str) -> None:
-    """One or more lines for the person at the keyboard, on stderr."""
-    print(printable(message), file=sys.stderr)
+    """One or more lines for the person at the keyboard, on stderr; lost where nothing can be written there."""
+    with contextlib.suppress(OSError):
+        print(printable(message), file=sys.stderr)
 
 
 def emit(text: str) -> None:

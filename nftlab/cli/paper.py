@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from nftlab.report import Report
     from nftlab.spec import Sweep
 
-_STATES = ("queued", "running", "failed")
+_GIVEN_UP = ("failed", "quarantined", "cancelled")
+_COUNTS = ("jobs", "done", "queued", "running", "given up")
 
 
 def paper(
@@ -58,8 +59,8 @@ def _list(found: Paper, scale: float, as_json: bool, db: str | None) -> None:
     plans = {item: planned(item, engine, scale) for item in found.items}
     if as_json:
         return emit_json({"paper": found.name, "title": found.title, "items": [_told(item, plan, db) for item, plan in plans.items()]})
-    rows = [[item.name, *_counts(plan).values(), item.about, _cost(plan, db)] for item, plan in plans.items()]
-    table(["item", "jobs", "done", *_STATES, "about", "cost"], rows, right=("jobs", "done", *_STATES))
+    rows = [[item.name, *_counts(plan), item.about, _cost(plan, db)] for item, plan in plans.items()]
+    table(["item", *_COUNTS, "about", "cost"], rows, right=_COUNTS)
 
 
 def _one(found: Paper, item: Item, scale: float, *, launch: bool, yes: bool, out: Path | None, as_json: bool, db: str | None) -> None:
@@ -86,17 +87,19 @@ def _one(found: Paper, item: Item, scale: float, *, launch: bool, yes: bool, out
 
 def _plan(item: Item, title: str, plans: list[SweepPlan], db: str | None) -> None:
     emit(printable(f"{item.name}: {title}"))
-    rows = [[plan.sweep.name, plan.jobs, plan.done, *(plan.states.get(state, 0) for state in _STATES), plan.file] for plan in plans]
-    table(["sweep", "jobs", "done", *_STATES, "file"], rows, right=("jobs", "done", *_STATES))
+    table(["sweep", *_COUNTS, "file"], [[plan.sweep.name, *_counts([plan]), plan.file] for plan in plans], right=_COUNTS)
     emit(printable(f"cost: {_cost(plans, db)}\n"))
 
 
 def _next(found: Paper, item: Item, plans: list[SweepPlan], scale: float, built: Report) -> None:
     """What to do now, on stderr."""
     small = f" --scale {scale:g}" if scale < 1 else ""
-    if any(plan.jobs > sum(plan.states.values()) for plan in plans):
+    for plan in plans:
+        if lost := sum(plan.states.get(state, 0) for state in _GIVEN_UP):
+            say(f"{lost} jobs of {plan.sweep.name} were given up: nftlab job list --sweep {plan.sweep.name}, then job show and job retry")
+    if any(plan.to_launch for plan in plans):
         say(f"next: nftlab paper {found.name} {item.name}{small} --launch")
-    elif any(plan.states.get(state) for plan in plans for state in ("queued", "running")):
+    elif any(plan.waits for plan in plans):
         say(f"next: nftlab worker --drain, then again nftlab paper {found.name} {item.name}{small}")
     elif built.spec.needs_networks:
         say(f"the picture: nftlab picture {item.report}{small}")
@@ -117,9 +120,15 @@ def _launch(sweeps: list[Sweep], yes: bool, db: str | None) -> dict[str, int]:
     return {key: sum(getattr(result, key) for result in results) for key in ("jobs_added", "jobs_known")}
 
 
-def _counts(plans: list[SweepPlan]) -> dict[str, int]:
-    counted = {"jobs": sum(plan.jobs for plan in plans), "done": sum(plan.done for plan in plans)}
-    return counted | {state: sum(plan.states.get(state, 0) for plan in plans) for state in _STATES}
+def _counts(plans: list[SweepPlan]) -> list[int]:
+    """What stands under _COUNTS."""
+    states = _states(plans)
+    own = [sum(plan.jobs for plan in plans), sum(plan.done for plan in plans), states["queued"], states["running"]]
+    return [*own, sum(states[state] for state in _GIVEN_UP)]
+
+
+def _states(plans: list[SweepPlan]) -> dict[str, int]:
+    return {state: sum(plan.states.get(state, 0) for plan in plans) for state in ("queued", "running", *_GIVEN_UP)}
 
 
 def _cost(plans: list[SweepPlan], db: str | None) -> str:
@@ -133,4 +142,5 @@ def _told(item: Item, plans: list[SweepPlan], db: str | None) -> dict[str, Any]:
         {"sweep": plan.sweep.name, "file": plan.file, "jobs": plan.jobs, "states": dict(plan.states), "cost": plan.cost} for plan in plans
     ]
     forecast = asdict(expected([plan.sweep for plan in plans], db))
-    return {"item": item.name, "about": item.about, "report": item.report, **_counts(plans), "sweeps": sweeps, "forecast": forecast}
+    counts = {"jobs": sum(plan.jobs for plan in plans), "done": sum(plan.done for plan in plans), **_states(plans)}
+    return {"item": item.name, "about": item.about, "report": item.report, **counts, "sweeps": sweeps, "forecast": forecast}

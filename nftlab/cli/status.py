@@ -16,6 +16,8 @@ def status(sweep: Sweep = None, as_json: Json = False, db: Db = None) -> None:
     from nftlab import store
 
     engine = to_read(db)
+    if engine is not None and sweep is not None:
+        store.check_launched(engine, sweep)
     forecast = store.Forecast() if engine is None else store.cost_left(engine, sweep=sweep)
     if engine is None:
         found: dict[str, Any] = {"jobs": dict.fromkeys(store.STATES, 0), "jobs_per_hour": 0.0, "eta_seconds": None, "failures": []}

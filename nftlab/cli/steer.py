@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nftlab.cli.database import to_read
-from nftlab.cli.options import Db, Name, Priority, Yes, sweep_name
+from nftlab.cli.options import LARGEST, Db, Name, Priority, Yes, sweep_name
 from nftlab.cli.output import confirm, say
 from nftlab.errors import NotFoundError
 
@@ -61,7 +61,12 @@ def cancel(name: Name, yes: Yes = False, db: Db = None) -> None:
 
 def priority(
     name: Name,
-    number: Annotated[int, typer.Argument(metavar="N", help="Before all jobs of a lower priority; sweeps have 0 unless their file says.")],
+    number: Annotated[
+        int,
+        typer.Argument(
+            min=-LARGEST, max=LARGEST, metavar="N", help="Before all jobs of a lower priority; sweeps have 0 unless their file says."
+        ),
+    ],
     db: Db = None,
 ) -> None:
     """Put a sweep's jobs before others: higher goes first."""

@@ -23,7 +23,7 @@ _CHUNK = 5000  # images written at a time
 class Cifar10(Published):
     """60,000 colour photographs of ten kinds of things, 3×32×32, uint8 with scale 1/255.
 
-    Of the 50,000 training images a fifth validates, stratified (METHODS.md 6.4; on the clean labels: noise comes with
+    Of the 50,000 training images a fifth validates, stratified (on the clean labels: noise comes with
     `label_noise`). Rows keep their published order. Files with fewer records are read all the same, and the source says so.
     """
 

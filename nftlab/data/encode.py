@@ -8,7 +8,7 @@ import numpy as np
 
 from nftlab.errors import ConfigError, DataError
 
-DEFAULT = "paraphrase-distilroberta-base-v1"  # of the NFT code (METHODS.md 6.3): mean pooling, 768 numbers
+DEFAULT = "paraphrase-distilroberta-base-v1"  # of the NFT code: mean pooling, 768 numbers
 Encode = Callable[[list[str]], np.ndarray]  # m texts → (m, width) float32
 
 

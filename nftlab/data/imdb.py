@@ -34,7 +34,7 @@ class Review(NamedTuple):
 
 
 class Imdb(Published):
-    """50,000 film reviews as TF-IDF vectors of 20,002 numbers, sparse: 1 is favourable (METHODS.md 6.2).
+    """50,000 film reviews as TF-IDF vectors of 20,002 numbers, sparse: 1 is favourable (docs/data.md).
 
     Of the 25,000 training reviews the last fifth of each class validates. Rows are unfavourable before favourable, by file name.
     Words and weights are those of all 25,000. Read from the archive, its unpacked folder, or JSON lines.

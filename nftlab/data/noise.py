@@ -12,7 +12,7 @@ def noisy(labels: Tensor, fraction: float, generator: torch.Generator, recipe: s
     """A copy of training labels (n,) int64 of which a share of `fraction` (0 … 1) was touched.
 
     "permute": the labels of the first int(n · fraction) rows are permuted among themselves, so with c balanced classes about
-    1/c of them stay as they were (METHODS.md 6.4). "flip": exactly round(n · fraction) rows get another class, each of the others
+    1/c of them stay as they were (docs/data.md). "flip": exactly round(n · fraction) rows get another class, each of the others
     as likely. `classes` is 1 + the largest label by default. Raises ValueError for another recipe or fraction.
     """
     if recipe not in RECIPES or not 0 <= fraction <= 1:

@@ -8,7 +8,7 @@ import numpy as np
 def stratified(labels: np.ndarray, size: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Rows (ascending) to train on and rows to validate on: of each class its share of about `size`, drawn by one NumPy generator.
 
-    Classes in ascending order, each shuffled, the first round(size · share) of it taken out (METHODS.md 6.3; the NFT code seeds with 1).
+    Classes in ascending order, each shuffled, the first round(size · share) of it taken out (the NFT code seeds with 1).
     """
     random = np.random.RandomState(seed)
     valid = np.zeros(len(labels), bool)

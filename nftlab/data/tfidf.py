@@ -23,7 +23,7 @@ _WORD = re.compile(r"\w+")
 
 
 def tf_idf(texts: Iterable[str], total: int, fitted: int, progress: Progress = silent) -> SparseRows:
-    """Vectors (total, 20002) of texts, words and their weights being those of the first `fitted` texts (METHODS.md 6.2).
+    """Vectors (total, 20002) of texts, words and their weights being those of the first `fitted` texts (docs/data.md).
 
     A word is `\\w+` of the lower-cased text. The 20,000 most frequent of the fitted texts have columns, the more frequent first, of
     equals the first seen. A value is (1 + ln occurrences in the text) · ln(fitted / texts with the word); column 20,000 holds

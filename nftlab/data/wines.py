@@ -28,7 +28,7 @@ TRAIN, VALID = 100_000, 30_000  # the first rows train, of which so many validat
 
 
 class WinesTfidf(Parsed):
-    """Wine reviews as TF-IDF vectors of 20,002 numbers, sparse: 1 is 90 points or more (METHODS.md 6.3).
+    """Wine reviews as TF-IDF vectors of 20,002 numbers, sparse: 1 is 90 points or more (docs/data.md).
 
     The first 100,000 rows of the file train, of which 30,000 validate, stratified; the other 29,971 test. Words and weights
     are those of the first 100,000. A file of fewer rows is split in the same proportions, and the source says so.
@@ -69,7 +69,7 @@ class WinesTfidf(Parsed):
 
 
 class Wines(WinesTfidf):
-    """Wine reviews as vectors of a sentence encoder: 1 is 90 points or more (METHODS.md 6.3); rows as in `wines-tfidf`.
+    """Wine reviews as vectors of a sentence encoder: 1 is 90 points or more; rows as in `wines-tfidf`.
 
     `make` encodes the file's descriptions once, by any sentence-transformers model; a model of another width than 768 gives
     examples of its own shape. Texts go in batches, which the published code did one at a time: equal up to rounding.

@@ -1,4 +1,4 @@
-"""CT, classic training: one step per batch on mean cross-entropy (METHODS.md 2.1)."""
+"""CT, classic training: one step per batch on mean cross-entropy."""
 
 from __future__ import annotations
 

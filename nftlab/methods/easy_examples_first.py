@@ -1,4 +1,4 @@
-"""EEF, easy examples first: the baseline that the NFT paper names without defining it (METHODS.md 2.4, inferred).
+"""EEF, easy examples first: the baseline that the NFT paper names without defining it (inferred, docs/papers/nft.md).
 
 Early in training the classifier learns only from the examples that it finds easiest: those of lowest cross-entropy, in
 eval mode, by the labels of training. The share κ that is kept grows from kappa_0 to 1 as friendly training's

@@ -1,4 +1,4 @@
-"""FT, friendly training (Marullo et al. 2021, arXiv 2106.10974; METHODS.md 2.3, from the published code).
+"""FT, friendly training (Marullo et al. 2021, arXiv 2106.10974, as its published code does it).
 
 Early in training every example x is shown as x + δ: δ starts from 0 at every batch and follows the plain gradient that
 lowers the classifier's loss, for fewer and fewer iterations as training goes on. An example that the classifier gets

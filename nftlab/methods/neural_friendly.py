@@ -1,4 +1,4 @@
-"""NFT, neural friendly training (Marullo et al., AAAI 2022; METHODS.md 2.2).
+"""NFT, neural friendly training (Marullo et al., AAAI 2022; docs/papers/nft.md).
 
 Early in training the classifier is shown s(x) instead of x: a second network s, the simplifier, makes examples easier
 for the classifier of the moment, while a growing penalty η on ‖δ‖² = ‖s(x) − x‖² holds it to the data, until it is

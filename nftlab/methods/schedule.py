@@ -1,4 +1,4 @@
-"""When the data are altered and how strongly: from strength 1 at the start of training to 0 (METHODS.md 2.2 to 2.4)."""
+"""When the data are altered and how strongly: from strength 1 at the start of training to 0 (docs/papers/nft.md)."""
 
 from __future__ import annotations
 

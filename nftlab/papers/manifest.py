@@ -54,7 +54,10 @@ def load_paper(name: str) -> Paper:
         raise NotFoundError(f"no paper {name!r}{nearest(name, known)}", f"known are: {', '.join(known) or 'none'}")
     path = next(file for root in _roots() if (file := root / name / PAPER).is_file())
     problems = Problems(str(path))
-    root = read(path.read_text(encoding="utf-8"), problems)
+    try:
+        root = read(path.read_text(encoding="utf-8"), problems)
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotFoundError(f"{path} cannot be read: {error}") from error
     paper = _paper(root, name) if root else None
     problems.raise_any()
     assert paper is not None  # without a paper there is a problem

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """A sweep of an item: its file as users name it, the cost that the file tells of, how many jobs, and their states if launched."""
+    """A sweep of an item: its file as users name it, the cost that the file tells of, how many jobs, and their states if launched.
+
+    Of a sweep that asked for other runs before only those count that it asks for now.
+    """
 
     sweep: Sweep
     file: str
@@ -31,6 +34,17 @@ class SweepPlan:
     def done(self) -> int:
         return self.states.get("done", 0) + self.states.get("pruned", 0)
 
+    @property
+    def to_launch(self) -> bool:
+        """Whether a launch would add anything; a search that was launched proposes the rest by itself."""
+        return not self.states or (self.sweep.search is None and self.jobs > sum(self.states.values()))
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is work for a worker."""
+        unproposed = self.sweep.search is not None and self.jobs > sum(self.states.values())
+        return bool(self.states) and (unproposed or self.states["queued"] + self.states["running"] > 0)
+
 
 def item_sweeps(item: Item, scale: float = 1.0) -> dict[str, Sweep]:
     """The sweeps of a table or figure by file, scaled down below scale 1. Raises NotFoundError, SpecError and UsageError."""
@@ -40,11 +54,23 @@ def item_sweeps(item: Item, scale: float = 1.0) -> dict[str, Sweep]:
 
 def planned(item: Item, engine: Engine | None, scale: float = 1.0) -> list[SweepPlan]:
     """What an item asks for, sweep by sweep; without a database nothing of it is launched."""
-    launched = {sweep["name"]: sweep["jobs"] for sweep in store.launched(engine)} if engine is not None else {}
+    launched = {sweep["name"] for sweep in store.launched(engine)} if engine is not None else set()
     return [
-        SweepPlan(sweep, file, told_cost(sweep) if scale == 1 else "", sweep.asked * len(sweep.seeds), launched.get(sweep.name, {}))
+        SweepPlan(
+            sweep,
+            file,
+            told_cost(sweep) if scale == 1 else "",
+            sweep.asked * len(sweep.seeds),
+            _states(sweep, engine) if engine is not None and sweep.name in launched else {},
+        )
         for file, sweep in item_sweeps(item, scale).items()
     ]
+
+
+def _states(sweep: Sweep, engine: Engine) -> dict[str, int]:
+    asked = {(trial.key, seed) for trial in sweep.trials for seed in sweep.seeds}
+    found = [state for run, state in store.states(engine, sweep.name) if sweep.search or run in asked]
+    return {state: found.count(state) for state in store.STATES}
 
 
 def told_cost(sweep: Sweep) -> str:

@@ -35,7 +35,8 @@ def scaled(sweep: Sweep, scale: float) -> Sweep:
     name = scaled_name(sweep.name, scale)
     parameters = root["parameters"]
     parameters["epochs"] = _epochs(parameters.get("epochs", {"value": Hypers.epochs}), scale, zipped=_zipped(root))
-    parameters["data_share"] = {"value": _share(sweep, parameters.get("data_share", {"value": Hypers.data_share}), scale)}
+    datasets = _datasets(sweep, parameters.get("dataset", {"value": Hypers.dataset}))
+    parameters["data_share"] = {"value": _share(datasets, parameters.get("data_share", {"value": Hypers.data_share}), scale)}
     root["name"] = name
     text = io.StringIO()
     yaml.dump(root, text)
@@ -68,11 +69,17 @@ def _fewer(epochs: float, scale: float) -> int:
     return min(int(epochs), max(FEWEST_EPOCHS, round(scale * epochs)))
 
 
-def _share(sweep: Sweep, entry: Any, scale: float) -> float:
+def _datasets(sweep: Sweep, entry: Any) -> set[str]:
+    """Those of its trials; a search has none yet, but says which it may take."""
+    listed = entry["values"] if "values" in entry else [entry["value"]]
+    return {trial.config["dataset"] for trial in sweep.trials} or {str(name) for name in listed}
+
+
+def _share(datasets: Iterable[str], entry: Any, scale: float) -> float:
     if "value" not in entry:
         raise UsageError("several data_share have no scaled-down copy", "give data_share as one value")
     own = float(entry["value"])
-    smallest = min(_training_rows({trial.config["dataset"] for trial in sweep.trials}))
+    smallest = min(_training_rows(datasets))
     return min(own, ceil(max(scale * own, FEWEST_ROWS / smallest) * _DIGITS) / _DIGITS)
 
 

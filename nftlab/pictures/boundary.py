@@ -43,7 +43,8 @@ def plane(snapshot: Snapshot) -> Plane:
     across, down = (torch.linspace(float(a), float(b), _SIDE, dtype=x.dtype) for a, b in zip(low, high, strict=True))
     grid = torch.stack([across.repeat(_SIDE), down.repeat_interleave(_SIDE)], 1)
     probability = snapshot.probabilities(grid)[:, 1].view(_SIDE, _SIDE)
-    parts = (across, down, probability, x, snapshot.shown(x, y), y)
+    batches = zip(x.split(snapshot.member.hypers.batch_size), y.split(snapshot.member.hypers.batch_size), strict=True)
+    parts = (across, down, probability, x, torch.cat([snapshot.shown(*batch) for batch in batches]), y)
     return Plane(snapshot.epoch, *(part.numpy() for part in parts))
 
 

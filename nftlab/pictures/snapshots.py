@@ -17,6 +17,7 @@ from nftlab.errors import ConfigError, DataError
 from nftlab.train import Checkpoint, Member, Pack
 from nftlab.train.checkpoint import load
 from nftlab.train.feed import seen
+from nftlab.train.lane import labels
 from nftlab.train.net import BoundNet
 from nftlab.train.program import CLASSIFIER, Program, build
 
@@ -35,8 +36,8 @@ class Snapshot:
         return self.program.task
 
     def examples(self, count: int) -> tuple[Tensor, Tensor]:
-        """The first training examples as networks see them, and their labels."""
-        return seen(self.task.train.x[:count], self.task.scale, self.program.dtype), self.task.train.y[:count]
+        """The first training examples as networks see them, and the labels that the job trains on."""
+        return seen(self.task.train.x[:count], self.task.scale, self.program.dtype), labels(self.program, self.member)[:count]
 
     def shown(self, x: Tensor, y: Tensor) -> Tensor:
         """What the next epoch would begin with showing the classifier in place of examples (b, …), one batch."""
@@ -49,7 +50,8 @@ class Snapshot:
             return x
         numbers = {name: torch.tensor(values[0], dtype=x.dtype) for name, values in step.numbers.items()}
         with torch.no_grad():
-            return method.present(self.nets, x, y, step.how[0], numbers)[0]
+            shown, _ = method.present(self.nets, x, y, step.how[0], numbers)
+        return shown if len(shown) == len(x) else x  # a method that leaves examples out alters none
 
     @torch.no_grad()
     def probabilities(self, x: Tensor) -> Tensor:

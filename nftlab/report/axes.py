@@ -45,6 +45,8 @@ def _values(cursor: Cursor, name: str) -> Iterator[tuple[str, Any]]:
     """(label, value): from a mapping of label to value, a list of values, or one value."""
     if isinstance(cursor.value, dict):
         found = list((cursor.entries() or {}).items())
+        if not found:
+            cursor.fail("no value is given")
     else:
         items = (cursor.items() or []) if isinstance(cursor.value, list) else [cursor]
         found = [(str(item.value), item) for item in items]

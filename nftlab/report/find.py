@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,7 @@ def find_report(given: str | Path) -> tuple[str, Path]:
     and the known names.
     """
     path = Path(given)
-    if path.suffix in _SUFFIXES and path.is_file():
+    if path.suffix in _SUFFIXES and os.path.isfile(path):  # Path.is_file raises where one may not look
         return _name(path), path
     inside = Path(*path.parts[1:]) if path.parts[:1] == (FOLDER,) else path
     bare = inside.with_suffix("") if inside.suffix in _SUFFIXES else inside
@@ -35,7 +36,7 @@ def find_report(given: str | Path) -> tuple[str, Path]:
         for root in _roots():
             for suffix in _SUFFIXES:
                 file = root / bare.with_name(bare.name + suffix)
-                if file.is_file():
+                if os.path.isfile(file):
                     return bare.as_posix(), file
     known = reports()
     raise NotFoundError(f"no report {str(given)!r}{nearest(bare.as_posix(), known)}", f"known are: {', '.join(known) or 'none'}")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
-from nftlab.errors import DatabaseError
+from nftlab.errors import DatabaseError, OutageError
 from nftlab.spec import Axis, Search, Sweep, Trial, load_text
 from nftlab.store import Worker
 from nftlab.store import proposals as table
@@ -31,10 +32,15 @@ class Proposer:
     def __init__(self, engine: Engine, me: Worker, say: Say, *, lease: float = TURN) -> None:
         self._engine, self._me, self._say, self._lease = engine, me, say, lease
         self._storage: Any = None
+        self.broken: set[str] = set()  # searches that cannot go on, which stops neither the others nor the worker
 
     def left(self) -> bool:
         """Whether trials are still to be proposed, or results to be told."""
-        return any(searched.untold or _room(searched) for searched in table.searches(self._engine))
+        for searched in self._sound():
+            with self._apart(searched.name):
+                if searched.untold or _room(searched):
+                    return True
+        return False
 
     def propose(self, places: int) -> int:
         """Tell the samplers what has ended and let them propose what fills so many places, one trial at least; returns the jobs added.
@@ -42,11 +48,27 @@ class Proposer:
         A search that another worker proposes for right now is passed over.
         """
         added = 0
-        for searched in table.searches(self._engine):
+        for searched in self._sound():
             full = added > 0 and added >= places
-            if searched.untold or (_room(searched) and not full):
-                added += self._take_turn(searched, 0 if full else max(1, places - added))
+            with self._apart(searched.name):
+                if searched.untold or (_room(searched) and not full):
+                    added += self._take_turn(searched, 0 if full else max(1, places - added))
         return added
+
+    def _sound(self) -> list[table.Searched]:
+        return [searched for searched in table.searches(self._engine) if searched.name not in self.broken]
+
+    @contextmanager
+    def _apart(self, name: str) -> Iterator[None]:
+        """What goes wrong with one search (its study is gone, a sampler fails, its file does not read any more) is said, and it is left."""
+        try:
+            yield
+        except OutageError:
+            raise
+        except Exception as error:
+            self.broken.add(name)
+            what = " ".join(str(error).split()) or type(error).__name__
+            self._say(f"{name}: no more trials are proposed here: {what}")
 
     def _take_turn(self, searched: table.Searched, places: int) -> int:
         from nftlab.search.study import Study, open_storage, told_plainly

@@ -186,14 +186,26 @@ def _wrong_args(kind: str, args: dict[str, Number]) -> str | None:
         if key in args and args[key] <= 0:
             return f"{key} is {args[key]}; it must be greater than 0"
     if kind not in BOUNDED:
-        return None
+        return _beyond(kind, args)
     if args["min"] >= args["max"]:
         return f"min {args['min']} is not below max {args['max']}"
     if kind.endswith("_values") and args["min"] <= 0:
         return f"min is {args['min']}; {kind} needs it greater than 0"
     if kind in ("log_uniform", "q_log_uniform") and args["min"] > 0:
         return f"min and max of {kind} are exponents of e, and min {args['min']} is above 0 (did you mean '{kind}_values'?)"
-    return None
+    return _beyond(kind, args)
+
+
+def _beyond(kind: str, args: dict[str, Number]) -> str | None:
+    """That a logarithm's arguments lead beyond the numbers there are, or None."""
+    if "log" not in kind or kind.endswith("_values"):
+        return None
+    meant = f" (did you mean '{kind}_values'?)" if kind in BOUNDED else ""
+    try:
+        there = Distribution(kind, args).range().low > 0
+    except OverflowError:
+        there = False
+    return None if there else f"the arguments of {kind} are exponents of e, and these lead to 0 or beyond the largest float{meant}"
 
 
 def _wrong_grid(distribution: Distribution) -> str | None:

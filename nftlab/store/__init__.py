@@ -16,7 +16,7 @@ from nftlab.store.slurm import done_by_task
 from nftlab.store.snapshots import keep, snapshot
 from nftlab.store.speeds import known, remember
 from nftlab.store.steering import Steered, cancel, pause, resume, set_priority, stop
-from nftlab.store.sweeps import LaunchResult, complete, launch, launched, trained, verify
+from nftlab.store.sweeps import LaunchResult, check_launched, complete, launch, launched, states, trained, verify
 from nftlab.store.tables import ACCEPTED, SCHEMA, STATES
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "backup",
     "cancel",
     "check",
+    "check_launched",
     "complete",
     "cost_left",
     "cost_of",
@@ -61,6 +62,7 @@ __all__ = [
     "shelved",
     "shown",
     "snapshot",
+    "states",
     "status",
     "stop",
     "story",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ BUSY = 0.5  # seconds SQLite itself waits for a lock before we hear of it
 LOG_PAGES = 10_000  # 40 MB of log before it is copied into the file: each copy costs two fsyncs (half the claims per second at 1,000)
 REST = 0.5  # seconds after which a connection is tried before it is used: no server is gone and back sooner
 IDLE = 30  # seconds that a transaction may stand still on Postgres: a process stopped within one would hold its rows for ever
+LOCK = 40  # seconds to wait for rows there, longer than any of ours may stand still: somebody's open transaction is an outage, not the end
 # A dead network is noticed within half a minute instead of when the kernel gives up, a quarter of an hour later.
 _CONNECT = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 _MIGRATION_LOCK = 0x6E66746C  # "nftl": the advisory lock under which one process creates or upgrades the schema
@@ -44,9 +46,10 @@ def open_db(url: str | None, *, create: bool) -> Engine | None:
     """
     engine = _engine(_parse(url))
     file = _file(engine)
-    if file is not None and not create and not file.is_file():
+    there = file is None or _there(file)
+    if not there and not create:
         return None
-    found = _version(engine) if file is None or file.is_file() else None
+    found = _version(engine) if there else None
     if found is None:
         if not create:
             engine.dispose()
@@ -77,8 +80,9 @@ def _parse(url: str | None) -> URL:
         written = f"sqlite:///{written}"
     try:
         parsed = make_url(written)
-    except ArgumentError:
-        raise UsageError(f"{written!r} is not a database URL", "write sqlite:///PATH or postgresql://USER@HOST/NAME") from None
+    except (ArgumentError, ValueError):  # no URL; no number where a port is
+        masked = re.sub("(://[^:@/]*):.*@", r"\1:***@", written)
+        raise UsageError(f"{masked!r} is not a database URL", "write sqlite:///PATH or postgresql://USER@HOST:PORT/NAME") from None
     kind = parsed.get_backend_name()
     if kind in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
@@ -91,6 +95,13 @@ def _parse(url: str | None) -> URL:
 
 def _file(engine: Engine) -> Path | None:
     return Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
+
+
+def _there(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError as error:  # a folder that one may not enter, a name too long
+        raise DatabaseError(f"cannot look at {file}: {error.strerror}", "name another database with --db or NFTLAB_DB") from None
 
 
 def _engine(url: URL) -> Engine:
@@ -130,7 +141,7 @@ def _pragmas(driver: sqlite3.Connection, _record: Any) -> None:
 
 
 def _limits(driver: Any, record: Any) -> None:
-    driver.execute(f"SET idle_in_transaction_session_timeout = '{IDLE}s'")
+    driver.execute(f"SET idle_in_transaction_session_timeout = '{IDLE}s'; SET lock_timeout = '{LOCK}s'")
     driver.commit()
     _note_rest(driver, record)
 
@@ -223,11 +234,19 @@ def _alone(engine: Engine) -> Iterator[None]:
         raise DatabaseError(f"cannot make {file.parent}: {error.strerror}", hint) from None
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)  # on the folder, so that no lock file is left behind
-        file.touch()
+        _touched(file)
         _write_ahead(engine)
         yield
     finally:
         os.close(folder)
+
+
+def _touched(file: Path) -> None:
+    try:
+        file.touch()
+    except OSError as error:
+        hint = f"chmod u+w {file.parent} as its owner, or name another database with --db or NFTLAB_DB"
+        raise DatabaseError(f"cannot make {file}: {error.strerror}", hint) from None
 
 
 def _write_ahead(engine: Engine) -> None:

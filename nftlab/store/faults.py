@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL, ExceptionContext
 
-from nftlab.errors import DatabaseError, NftlabError, OutageError
+from nftlab.errors import DatabaseError, NftlabError, OutageError, UsageError
 
 _ELSEWHERE = "or name another database with --db or NFTLAB_DB"
 # What a server says that refuses us for good. The driver has no code for it while it connects; in another language it passes for an outage.
@@ -80,9 +80,13 @@ def _postgres(url: URL, error: BaseException | None) -> NftlabError | None:
     where, line = shown(url), " ".join(str(error).split())[:300]
     if isinstance(error, psycopg.errors.DiskFull):
         return OutageError(f"{where}: {line}", "free space on the server's disk, then start again")
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return OutageError(f"{where}: rows stayed locked by another session", "pg_stat_activity shows whose; pg_terminate_backend ends it")
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction | psycopg.errors.InsufficientPrivilege):
         return DatabaseError(f"cannot write {where}: {line}", f"GRANT ALL ON SCHEMA public TO {url.username or 'the user'} {_ELSEWHERE}")
     if isinstance(error, psycopg.OperationalError | psycopg.errors.IdleInTransactionSessionTimeout):
         kind = DatabaseError if _REFUSED.search(line) else OutageError
         return kind(f"cannot reach {where}: {line}", f"start the server or create the database (createdb) {_ELSEWHERE}")
+    if isinstance(error, psycopg.ProgrammingError) and "connection option" in line:
+        return UsageError(f"{where}: {line}", "what may stand behind the ? are libpq's parameters, such as passfile=FILE")
     return None

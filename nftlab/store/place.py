@@ -28,7 +28,7 @@ def network_filesystem(path: Path, mounts: str) -> str | None:
         fields = line.split()
         if len(fields) < 4:
             continue
-        folder = fields[1].encode().decode("unicode_escape")  # a space is written \040
+        folder = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[1])  # a space is written \040
         if path.is_relative_to(folder) and len(folder) >= len(best):
             best, kind = folder, _network_kind(fields[2], fields[3])
     return kind

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, and_, exists, func, not_, select
 
+from nftlab.errors import SpecError
 from nftlab.store.records import Worker
 from nftlab.store.runs import values_of
 from nftlab.store.session import session
@@ -60,7 +61,10 @@ def to_propose(engine: Engine, *, sweep: str | None = None) -> int:
     left = 0
     for searched in searches(engine):
         if searched.active and sweep in (None, searched.name):
-            file = load_text(searched.source, where=f"the stored file of sweep {searched.name}")
+            try:
+                file = load_text(searched.source, where=f"the stored file of sweep {searched.name}")
+            except SpecError:  # of an older nftlab: nothing can be proposed from it any more
+                continue
             left += max(file.asked - searched.proposed, 0) * len(file.seeds)
     return left
 

@@ -41,18 +41,22 @@ class Queue:
         self._engine = engine
         self._patience = max(2 * self.lease, 30.0) if patience is None else patience
         self._pardon_ends = 0.0  # on the monotonic clock
+        self._slept = _slept()
         self._at_once = engine.dialect.name == "postgresql"  # a claim and a finish are one statement each there, not four
 
-    def peek(self) -> dict[str, Any] | None:
-        """`config`, `pack_key` and `alone` of the job that a claim would take first; None when nothing is claimable now."""
+    def peek(self, skipped: Iterable[str] = ()) -> dict[str, Any] | None:
+        """`config`, `pack_key` and `alone` of the first claimable job, of other pack keys than `skipped`; None when there is none now."""
         with session(self._engine, None) as talk:
-            rows = talk.ask("peek")
+            rows = talk.ask("peek", skipped=talk.among(skipped))
         return {"config": json.loads(rows[0].config), "pack_key": rows[0].pack_key, "alone": bool(rows[0].alone)} if rows else None
 
-    def claimable(self, pack_key: str, most: int) -> int:
-        """How many jobs of a pack key (counted up to `most`) could be claimed together now; 0 while others of higher priority wait."""
+    def claimable(self, pack_key: str, most: int, skipped: Iterable[str] = ()) -> int:
+        """How many jobs of a pack key (counted up to `most`) could be claimed together now; 0 while others of higher priority wait.
+
+        Those of the pack keys `skipped` do not count as waiting.
+        """
         with session(self._engine, None) as talk:
-            return int(talk.ask("claimable", pack_key=pack_key, most=most)[0].n)
+            return int(talk.ask("claimable", pack_key=pack_key, most=most, skipped=talk.among(skipped))[0].n)
 
     def claim(
         self, worker: Worker, k: int, circumstances: dict[str, Any], *, pack_key: str | None = None, join: bool = False
@@ -77,9 +81,16 @@ class Queue:
         with session(self._engine, self._patience) as talk:
             self._reclaim(talk, worker)
 
-    def pardon(self) -> None:
-        """After a call that the table did not answer: for two leases nothing is taken back, since nobody could renew a lease either."""
-        self._pardon_ends = time.monotonic() + 2 * self.lease
+    def pardon(self, leases: float = 2.0) -> None:
+        """For so many leases nothing is taken back: after a call that the table did not answer nobody could renew a lease either."""
+        self._pardon_ends = max(self._pardon_ends, time.monotonic() + leases * self.lease)
+
+    def pardoned(self) -> bool:
+        """Whether there are jobs whose lease ran out and that are not taken back yet."""
+        if not self._pardons():
+            return False
+        with session(self._engine, None) as talk:
+            return bool(talk.ask("expired"))
 
     def beat(self, claims: Sequence[Claim], *, progressed: bool) -> set[int]:
         """Renew the leases, and the progress stamps if training moved; returns the job ids whose claims are stale."""
@@ -225,6 +236,9 @@ class Queue:
             leave(talk, [loss(row, "stalled" if row.stalled else "lease expired") for row in rows], by=worker)
 
     def _pardons(self) -> bool:
+        if (slept := _slept()) - self._slept > self.lease / 3:  # the machine did, and with it other workers whose leases ran out meanwhile
+            self._slept = slept
+            self.pardon()
         return time.monotonic() < self._pardon_ends
 
     def _renew(self, talk: Session, held: Iterable[int], progressed: bool) -> None:
@@ -240,6 +254,11 @@ class Queue:
 
 def _stale(claims: Sequence[Claim], held: Iterable[int]) -> set[int]:
     return {claim.job_id for claim in claims}.difference(held)
+
+
+def _slept() -> float:
+    """Seconds that this machine was suspended since it started; 0 where that cannot be told."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic() if hasattr(time, "CLOCK_BOOTTIME") else 0.0
 
 
 def _claim(row: Any, attempt_id: int) -> Claim:

@@ -20,7 +20,11 @@ class Worker:
     @classmethod
     def me(cls) -> Worker:
         """The person or process at this keyboard, as transitions name it."""
-        return cls(getpass.getuser(), socket.gethostname(), os.getpid())
+        try:
+            name = getpass.getuser()
+        except (KeyError, OSError):  # a number that no name belongs to, as in containers
+            name = str(os.getuid())
+        return cls(name, socket.gethostname(), os.getpid())
 
 
 @dataclass(frozen=True)

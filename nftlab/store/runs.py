@@ -14,6 +14,8 @@ from nftlab.store.sql import TEMPLATES, WORDS
 from nftlab.store.tables import ACCEPTED, STATES, attempts, epoch_rows, transitions
 from nftlab.store.tables import jobs as _jobs
 
+KEY = 16  # digits of a job key
+
 HOUR = 3600.0
 
 
@@ -75,7 +77,8 @@ def jobs(
         if wanted is not None:
             query = query.where(column == wanted)
     if key is not None:
-        query = query.where(func.substr(_jobs.c.job_key, 1, len(key)) == key)
+        whole = len(key) == KEY  # then the index finds it
+        query = query.where(_jobs.c.job_key == key if whole else func.substr(_jobs.c.job_key, 1, len(key)) == key)
     read: dict[str, Any] = {}  # seeds of a trial share their configuration's text: it is parsed once
     with engine.connect() as connection:
         found = [_job(row, read) for row in connection.execute(query)]

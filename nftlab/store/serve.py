@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from nftlab.errors import ConfigError, DatabaseError
 from nftlab.process import die_with_parent
@@ -64,7 +65,7 @@ class Server:
     def url(self) -> str:
         """Where it answers, as `--db` takes it."""
         host = socket.gethostname() if self._host in _OPEN else self._host
-        return f"postgresql://{NAME}@{host}:{self._port}/{NAME}?passfile={self.passfile}"
+        return f"postgresql://{NAME}@{host}:{self._port}/{NAME}?passfile={quote(str(self.passfile))}"
 
     def prepare(self) -> None:
         """Makes the data folder and the password, if need be."""
@@ -113,7 +114,7 @@ class Server:
 
     def _url_of(self, database: str) -> str:
         host = "localhost" if self._host in _OPEN else self._host
-        return f"postgresql://{NAME}@{host}:{self._port}/{database}?passfile={self.passfile}"
+        return f"postgresql://{NAME}@{host}:{self._port}/{database}?passfile={quote(str(self.passfile))}"
 
     def _make(self) -> None:
         """A new cluster and its password, which no command line, log or message ever holds."""

@@ -45,8 +45,11 @@ class Session:
         elif rows:
             self._cursor.executemany(self._sql[name], rows)
 
-    def among(self, ids: Iterable[int]) -> Any:
-        """The value of `:ids` in `id {among}`: a list on Postgres, JSON on SQLite, so that a statement's text stays the same."""
+    def among(self, ids: Iterable[int] | Iterable[str]) -> Any:
+        """The value of `:ids` in `id {among}`, of `:skipped` in `{unskipped}`: a list on Postgres, JSON on SQLite.
+
+        So a statement's text stays the same.
+        """
         return list(ids) if self._lists else json.dumps(list(ids))
 
 

@@ -29,6 +29,7 @@ WORDS: dict[str, dict[str, str]] = {
         "now": _SQLITE_NOW,
         "ready": f"{_READY} {_SQLITE_NOW}",
         "among": "IN (SELECT value FROM json_each(:ids))",
+        "unskipped": "pack_key NOT IN (SELECT value FROM json_each(:skipped))",
         "in_pack": "IN (SELECT id FROM pack)",
         "least": "min",
         "greatest": "max",
@@ -41,6 +42,7 @@ WORDS: dict[str, dict[str, str]] = {
         "now": _POSTGRES_NOW,
         "ready": f"{_READY} {_POSTGRES_NOW}",
         "among": "= ANY(CAST(:ids AS bigint[]))",
+        "unskipped": "pack_key <> ALL(CAST(:skipped AS text[]))",
         "in_pack": "= ANY(ARRAY(SELECT id FROM pack))",  # IN would read the whole table: the planner expects a pack of thousands
         "least": "least",
         "greatest": "greatest",
@@ -128,9 +130,9 @@ TEMPLATES: dict[str, str] = {
         WHERE (
             SELECT priority FROM jobs WHERE {ready} AND pack_key = :pack_key AND NOT alone
             ORDER BY priority DESC, id LIMIT 1
-        ) >= (SELECT priority FROM jobs WHERE {ready} ORDER BY priority DESC, id LIMIT 1)""",
+        ) >= (SELECT priority FROM jobs WHERE {ready} AND {unskipped} ORDER BY priority DESC, id LIMIT 1)""",
     "peek": """
-        SELECT config, pack_key, alone FROM jobs WHERE {ready}
+        SELECT config, pack_key, alone FROM jobs WHERE {ready} AND {unskipped}
         ORDER BY priority DESC, id LIMIT 1""",
     "attempt": """
         INSERT INTO attempts (job_id, token, worker, host, pid, started_at, circumstances)

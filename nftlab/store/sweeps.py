@@ -125,6 +125,20 @@ def launched(engine: Engine) -> list[dict[str, Any]]:
     return found
 
 
+def check_launched(engine: Engine, name: str) -> None:
+    """Raises NotFoundError, which names those that were, for a sweep that was never launched."""
+    with engine.connect() as connection:
+        if connection.execute(select(sweeps.c.name).where(sweeps.c.name == name)).scalar() is None:
+            raise never_launched(connection, name)
+
+
+def states(engine: Engine, name: str) -> list[tuple[tuple[str, int], str]]:
+    """((trial key, seed), state) of each of a sweep's jobs."""
+    with engine.connect() as connection:
+        rows = connection.execute(_of(name, jobs.c.trial_key, jobs.c.seed, jobs.c.state)).all()
+    return [((key, seed), state) for key, seed, state in rows]
+
+
 def trained(engine: Engine) -> dict[str, float]:
     """Seconds of training that the jobs of each sweep took so far."""
     with engine.connect() as connection:

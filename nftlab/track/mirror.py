@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from queue import SimpleQueue
@@ -28,6 +29,7 @@ class Mirror:
         self._open: dict[str, Tracker] = {}  # touched by the thread only
         self._thread: threading.Thread | None = None
         self._said: set[str] = set()
+        self._started: Counter[str] = Counter()  # attempts by key; the note is the last one's to settle
 
     def start(self, job: TrackedJob) -> None:
         """Opens the tracker of a job that is about to train."""
@@ -37,6 +39,7 @@ class Mirror:
             # A daemon: a tracker that hangs (no network) must not keep the worker from leaving.
             self._thread = threading.Thread(target=self._run, name="tracker", daemon=True)
             self._thread.start()
+        self._started[job.key] += 1
         if self._owed:
             self._owed.note(job.key)
         self._calls.put(partial(self._begin, self._opener, job))
@@ -47,11 +50,12 @@ class Mirror:
 
     def close(self, key: str, summary: Mapping[str, Any] | None, exit_code: int) -> None:
         """Ends a job's attempt: exit code 0 done, 1 failed, 75 handed back."""
+        attempt = self._started[key]
 
         def end(tracker: Tracker) -> None:
             del self._open[key]
             tracker.close(summary, exit_code)
-            if self._owed:
+            if self._owed and self._started[key] == attempt:
                 self._owed.settle(key)
 
         self._put(key, end)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import prod
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from nftlab.train.rng import generator, keys, starts, words, words_from
 # Examples evaluated at once, over all lanes of a pack. On a CPU what stays in memory that the allocator keeps: more is no faster.
 EVAL_BATCH, EVAL_BATCH_CUDA = 128, 8192
 
+Chunk = TypeVar("Chunk")
 Batch = tuple[Tensor, Tensor, tuple[Tensor, ...]]
 
 
@@ -26,10 +28,23 @@ def seen(x: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
     return x if scale == 1 else x * scale  # bytes times a number are float32: one pass over memory less
 
 
-def chunks(n: int, like: Tensor) -> Iterator[slice]:
-    """Pieces of n examples to be evaluated at once, by the device and the lanes of a tensor (...) or (K, ...)."""
+def in_chunks(work: Callable[[slice], Chunk], n: int, like: Tensor) -> Iterator[Chunk]:
+    """What `work` makes of n examples piece by piece.
+
+    How many at once depends on the device and the lanes of a tensor (...) or (K, ...); where memory is short, half as many.
+    """
     size = EVAL_BATCH if like.is_cpu else max(EVAL_BATCH, EVAL_BATCH_CUDA // (len(like) if like.dim() > 1 else 1))
-    return (slice(start, min(start + size, n)) for start in range(0, n, size))
+    start = 0
+    while start < n:
+        try:
+            done = work(slice(start, min(start + size, n)))
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+            size //= 2
+            continue
+        yield done
+        start += size
 
 
 def channels_last(x: Tensor) -> Tensor:

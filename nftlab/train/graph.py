@@ -44,6 +44,12 @@ class Recorder:
             graph.replay() if graph else step()
             yield
 
+    def keep(self, where: Hashable, names: set[Hashable]) -> None:
+        """Of the recordings of a pass those of other names go: the number of iterations of friendly training, say, never comes back."""
+        known = self._graphs.get(where, {})
+        for name in known.keys() - names:
+            del known[name]
+
     def forget(self, where: Hashable | None = None) -> None:
         """Recordings of one pass, or all, will not be asked for again."""
         if where is None:
@@ -66,11 +72,16 @@ class Recorder:
             graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
             try:
                 step()
-            finally:
-                graph.capture_end()
+            except BaseException:
+                with contextlib.suppress(RuntimeError):  # the step's own error tells more
+                    graph.capture_end()
+                raise
+            graph.capture_end()
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
+            if "out of memory" in str(error):  # the driver's words
+                raise torch.OutOfMemoryError(str(error)) from error
             self.refused = str(error).splitlines()[0]
             return None
         finally:

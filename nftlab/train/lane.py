@@ -66,7 +66,7 @@ def fresh(program: Program, member: Member) -> Lane:
         name: net.initial(member.seed, _PURPOSE.get(name, f"{name}-weights"), program.dtype, device, program.optimiser(name).moments)
         for name, net in program.nets.items()
     }
-    return Lane(member, nets, _labels(program, member))
+    return Lane(member, nets, labels(program, member))
 
 
 def digest(member: Member) -> str:
@@ -104,7 +104,7 @@ def from_checkpoint(program: Program, member: Member, checkpoint: Checkpoint) ->
     if meta.get("digest") != digest(member):
         whose = f"{meta.get('key')} seed {meta.get('seed')}"
         raise ConfigError(f"the checkpoint of {whose} was made with other hyper-parameters or seed than {member.key}")
-    lane = Lane(member, {}, _labels(program, member), epoch=meta["epoch"], diverged=meta["diverged"])
+    lane = Lane(member, {}, labels(program, member), epoch=meta["epoch"], diverged=meta["diverged"])
     device = program.task.train.y.device
     try:
         for name, net in program.nets.items():
@@ -120,7 +120,7 @@ def from_checkpoint(program: Program, member: Member, checkpoint: Checkpoint) ->
     return lane
 
 
-def _labels(program: Program, member: Member) -> Tensor:
+def labels(program: Program, member: Member) -> Tensor:
     """Those of the training set, noisy where the trial asks for it: a function of the seed."""
     y, h = program.task.train.y, member.hypers
     if not h.label_noise:

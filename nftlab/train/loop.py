@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nftlab.data.task import Split
 from nftlab.methods.base import Plan, winners
-from nftlab.train.feed import channels_last, chunks, seen
+from nftlab.train.feed import channels_last, in_chunks, seen
 from nftlab.train.lane import Lane
 from nftlab.train.net import Tensors, stack, unstack
 from nftlab.train.program import CLASSIFIER, Program
@@ -61,6 +61,8 @@ class Group:
             for (how, size), count in runs:
                 step = steps.step(how, size)
                 yield from self._tape.repeat(step, count, steps.key, (how, size)) if self._tape else _repeat(step, count)
+            if self._tape:
+                self._tape.keep(steps.key, {name for name, _ in runs})
             steps.end()
             self._totals |= {name: (total, steps.examples) for name, total in steps.totals.items()}
 
@@ -132,12 +134,16 @@ def evaluate(program: Program, weights: Tensor, buffers: Tensors, split: Split, 
     logits = torch.func.vmap(program.logits, in_dims=(0, 0, None)) if stacked else program.logits
     loss = torch.zeros(weights.shape[:-1], dtype=program.dtype, device=weights.device)
     wrong = torch.zeros_like(loss, dtype=torch.int64)
-    for rows in chunks(len(split), weights):
+
+    def some(rows: slice) -> tuple[Tensor, Tensor]:
         x = seen(split.x[rows], program.task.scale, program.dtype)
         out = logits(params, buffers, x if stacked else channels_last(x))
         labels = split.y[rows].expand(out.shape[:-1])
-        loss -= out.log_softmax(-1).gather(-1, labels.unsqueeze(-1)).sum((-2, -1))
-        wrong += winners(out).ne(labels).sum(-1)
+        return out.log_softmax(-1).gather(-1, labels.unsqueeze(-1)).sum((-2, -1)), winners(out).ne(labels).sum(-1)
+
+    for likelihood, missed in in_chunks(some, len(split), weights):
+        loss -= likelihood
+        wrong += missed
         heart.tick()
     n = len(split)
     return [(total / n, 100 * count / n) for total, count in zip(_host(loss), _host(wrong), strict=True)]

@@ -94,11 +94,21 @@ def _speed(program: Program, lanes: int, way: str, heart: Heart) -> Speed:
     tapes = [Tape(device) if way.endswith(GRAPH) else None for _ in groups]
     with threads(way):
         seconds = sum(count * _step(program, groups, tapes, kind, heart) for kind, count in kinds(program))
+        memory = _kept(device)
         seconds += _evaluation(program, groups, heart)
-    # not what is allocated at the peak: every recording has memory of its own, which torch counts as free between two steps
-    memory = torch.cuda.memory_reserved(device) if device.type == "cuda" else 0
     share = seconds / lanes
     return Speed(lanes, way, share, share, share, 0, memory)
+
+
+def _kept(device: torch.device) -> int:
+    """Bytes that lanes and their recordings keep, which grow with the lanes; evaluation takes as much for few as for many.
+
+    Not what is allocated at the peak: every recording has memory of its own, which torch counts as free between two steps.
+    """
+    if device.type != "cuda":
+        return 0
+    torch.cuda.empty_cache()
+    return torch.cuda.memory_reserved(device)
 
 
 def kinds(program: Program) -> list[tuple[Plan, float]]:

@@ -1,4 +1,4 @@
-"""The classifiers of the NFT paper (METHODS.md 5.1).
+"""The classifiers of the NFT paper (Marullo et al., AAAI 2022).
 
 Dropout is an argument: a network lists in `dropout` the (shape per example, rate) of each of its masks and its
 `forward(x, masks)` multiplies by them; without masks it does not drop. So a forward pass is a pure function.

@@ -150,8 +150,10 @@ class Pack:
         """
         heart, results = Heart(progress), {}
         with threads(self._way), arithmetic(self._device, self._program.precision, deterministic=self._deterministic):
-            for together in self._groups():
-                for result in self._train(together, heart):
+            grouped = list(self._groups())
+            tapes = iter(self._taped(sum(map(len, grouped))))
+            for together in grouped:
+                for result in self._train(together, [next(tapes) for _ in together], heart):
                     results[result.key] = result
         return [results[key] for key in self._lanes if key in results]
 
@@ -169,13 +171,17 @@ class Pack:
         else:
             yield from ([group] for group in groups.values())
 
-    def _train(self, together: list[tuple[list[Lane], list[Plan]]], heart: Heart) -> Iterator[EpochResult]:
+    def _taped(self, groups: int) -> Sequence[Tape | None]:
+        """What records the steps of so many groups, which stays with them."""
+        if not self._way.endswith(GRAPH):
+            return [None] * groups
+        del self._tapes[groups:]
+        self._tapes += [Tape(self._device) for _ in range(groups - len(self._tapes))]
+        return self._tapes
+
+    def _train(self, together: list[tuple[list[Lane], list[Plan]]], tapes: Sequence[Tape | None], heart: Heart) -> Iterator[EpochResult]:
         """An epoch of some groups at the same time."""
         start = time.perf_counter()
-        if self._way.endswith(GRAPH):
-            del self._tapes[len(together) :]
-            self._tapes += [Tape(self._device) for _ in together[len(self._tapes) :]]
-        tapes: list[Tape | None] = [*self._tapes] or [None] * len(together)
         runs = [Group(self._program, group, plans, tape) for (group, plans), tape in zip(together, tapes, strict=True)]
         interleave(runs, heart)
         values = [self._judge(run, group, plans, heart) for run, (group, plans) in zip(runs, together, strict=True)]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nftlab.train.feed import chunks, seen
+from nftlab.train.feed import in_chunks, seen
 from nftlab.train.program import Program, Trees
 
 
@@ -19,9 +19,13 @@ def lowest(program: Program, params: Trees, buffers: Trees, labels: Tensor, orde
     """
     split, stacked = program.task.train, labels.dim() > 1
     score = torch.func.vmap(program.score, in_dims=(0, 0, None, 0)) if stacked else program.score
+
+    def some(rows: slice) -> Tensor:
+        return score(params, buffers, seen(split.x[rows], program.task.scale, program.dtype), labels[..., rows])
+
     scores = []
-    for rows in chunks(len(split), labels):
-        scores.append(score(params, buffers, seen(split.x[rows], program.task.scale, program.dtype), labels[..., rows]))
+    for each in in_chunks(some, len(split), labels):
+        scores.append(each)
         tick()
     ranks = torch.cat(scores, -1).argsort(stable=True, dim=-1).argsort(-1)
     chosen = ranks.gather(-1, orders) < kept

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import cos, pi
 from typing import Any
 
-REFINEMENT = 0.1  # a refined classifier starts anew from this share of its rate (METHODS.md 2.2)
+REFINEMENT = 0.1  # a refined classifier starts anew from this share of its rate (Marullo et al., AAAI 2022)
 
 
 def rate(h: Any, epoch: int, altered: int) -> float:

@@ -1,4 +1,4 @@
-"""The second networks of neural friendly training (METHODS.md 5.2): they map an example to a simpler one of its shape.
+"""The second networks of neural friendly training (Marullo et al., AAAI 2022): they map an example to a simpler one of its shape.
 
 Their `forward(x, y)` takes examples and labels; the labels enter as one-hot planes (images) or features (vectors)
 when `labels`, the number of entries of that one-hot code, is not 0.

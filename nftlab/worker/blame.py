@@ -26,6 +26,10 @@ class SickNodeError(NftlabError):
     exit_code = 69
 
 
+class UnloadableError(SickNodeError):
+    """A data set cannot be loaded here; jobs on others may train."""
+
+
 def judge(run: PackRun, failure: Failed) -> None:
     """Acts on what the trainer could not do. Raises SickNodeError when it is the machine's fault."""
     if failure.kind in _SICK:

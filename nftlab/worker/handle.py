@@ -96,6 +96,8 @@ class TrainerHandle:
 
     def kill(self) -> list[Report]:
         """Ends the process and its children at once, waits for it and returns what was not heard yet."""
+        if self.pipe.closed:  # done before; by now its number may be somebody else's
+            return []
         with contextlib.suppress(ProcessLookupError):  # so young that it has no group yet, or all of it is gone
             os.killpg(self.pid, signal.SIGKILL)
         self._process.kill()

@@ -62,7 +62,9 @@ class Drop:
 
 @dataclass(frozen=True)
 class Recorded:
-    """To the trainer: an Epoch is in the table. It writes no checkpoint before, since that removes the last but one."""
+    """To the trainer: so many more Epochs are in the table. It writes no checkpoint before, since that removes the last but one."""
+
+    count: int
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ class PackRun:
         self._told_away = False
         self._deserted = float("inf")  # when the last job was taken from us, on the monotonic clock
         self._saved: dict[int, int] = {}  # checkpoints that the table knows, by attempt
+        self._recorded = 0  # epochs that the table knows and the trainer has not heard of
         self._through: set[int] = set()  # attempts that train no more, whether the table knows it or not
         self.spool = Spool(session.outage)
         self.pulse = Pulse(session.options.stalled_after)
@@ -76,6 +77,7 @@ class PackRun:
                 self._beat()
                 self._watch()
                 self._mind_outage()
+                self._acknowledge()
             self.spool.put(partial(self.session.observed, self.berth, self._pace))
         except BaseException:
             self.trainer.kill()
@@ -160,10 +162,16 @@ class PackRun:
                 self._saved[claim.attempt_id] += row.checkpoint is not None
                 if row.checkpoint and self._saved[claim.attempt_id] == 2:  # both that the table knows are of this attempt
                     shelf.forget_earlier(self.session.options.runs, claim)
-        self.trainer.tell(Recorded())
+        self._recorded += 1
         self.session.display.epoch(rows)
         if self._pace.see([row for _, row in rows]):
             self.spool.put(partial(self.session.observed, self.berth, self._pace))
+
+    def _acknowledge(self) -> None:
+        """Tells the trainer how much is recorded, in one message: with one for each of a long backlog both ends could wait to write."""
+        if self._recorded:
+            self.trainer.tell(Recorded(self._recorded))
+            self._recorded = 0
 
     def _finish(self, reported: Sequence[tuple[int, Outcome]]) -> None:
         """Outcomes of jobs that are still ours."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -27,11 +28,12 @@ class Display:
         self._left, self._counted = 0, float("-inf")
 
     def say(self, line: str) -> None:
-        """One line that stays."""
-        if self._bar is None:
-            print(line, file=sys.stderr, flush=True)
-        else:
-            self._bar.console.print(line)
+        """One line that stays; lost where the log's disk is full, which is no reason not to train."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._bar is None:
+                print(line, file=sys.stderr, flush=True)
+            else:
+                self._bar.console.print(line)
 
     def pack(self, claims: Sequence[Claim], left: Callable[[], int]) -> None:
         """A pack begins; `left` counts the jobs that are queued or running."""

@@ -16,7 +16,9 @@ from nftlab.errors import OutageError
 from nftlab.store import Queue
 from nftlab.track import Say
 
-FIRST = 0.5  # seconds until the first new try; doubled up to a third of the lease, each give or take a half
+FIRST = 0.5  # seconds until the first new try; doubled up to a twelfth of the lease, each give or take a half
+# Of a lease: so long a worker that starts takes nothing back. Others, whose leases lapsed in an outage, may be waiting for its end.
+NEWCOMER = 1 / 6
 
 
 class Outage:
@@ -48,7 +50,7 @@ class Outage:
         self.error = error
         self._queue.pardon()
         self._next = now + self._pause * random.uniform(0.5, 1.5)  # so that workers do not come back all at once
-        self._pause = min(2 * self._pause, self._queue.lease / 3)
+        self._pause = min(2 * self._pause, NEWCOMER / 2 * self._queue.lease)
 
     def over(self) -> None:
         """A call was answered."""

@@ -89,7 +89,7 @@ class Trainer:
         self._device = resolve(self._setup.device)
         if self._device.startswith("cuda"):
             torch.cuda.set_device(self._device)  # else whatever names no device goes to the first one, beside its own worker
-        threads = int(os.environ.get("OMP_NUM_THREADS") or cores())
+        threads = int(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0] or cores())  # of nested levels the outermost
         torch.set_num_threads(threads)
         version = str(torch.__version__)  # a plain text: unpickling its own class, the supervisor would import torch
         self._say(Ready(self._device, device_name(self._device), threads, version))
@@ -99,6 +99,7 @@ class Trainer:
         self._say(Prepared(task.source, task.sha256))
 
     def _measure(self, order: Measure) -> None:
+        self._lanes = Lanes(self._pack, self._setup.runs)  # what the last pack filled the memory with is not this kind's
         hypers = build(order.config)
         task = self._task(hypers.dataset, hypers.data_share)
         self._say(Measured(tuple(measure(task, hypers, device=self._device, sizes=order.sizes, work=order.work))))
@@ -184,7 +185,7 @@ class Trainer:
         if isinstance(order, Stop):
             self._stopping = True
         elif isinstance(order, Recorded):
-            self._unrecorded -= 1
+            self._unrecorded -= order.count
         elif isinstance(order, Away | Back):
             self._away = isinstance(order, Away)
         elif isinstance(order, Join):

@@ -14,22 +14,21 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from nftlab.code import identity
 from nftlab.errors import ConfigError, OutageError
 from nftlab.search import Proposer, Referee
 from nftlab.store import ACCEPTED, Claim, JobRow, Outcome, Queue, Worker, curve, jobs, launched, open_db, shown
 from nftlab.track import Mirror, Owed, Say, TrackedJob, Tracker, close_trackers, open_tracker
-from nftlab.worker.blame import SickNodeError
+from nftlab.worker.blame import UnloadableError
 from nftlab.worker.budget import Wishes
-from nftlab.worker.circumstances import here, other_code, snapshots, where
+from nftlab.worker.circumstances import here, other_code, where
 from nftlab.worker.handle import TrainerHandle
-from nftlab.worker.messages import Failed, Measure, Measured, Prepare, Prepared, Ready, Report
 from nftlab.worker.options import WorkerOptions
 from nftlab.worker.pack_run import DONE, Berth, PackRun, summary
 from nftlab.worker.pack_size import MOST, Pace, Sizes
 from nftlab.worker.progress import Display
 from nftlab.worker.pulse import STALLED
-from nftlab.worker.spool import Outage
+from nftlab.worker.spool import NEWCOMER, Outage
+from nftlab.worker.warm import WarmTrainer
 
 LOCKED = 5.0  # seconds that a write waits for a locked SQLite file before training goes on without the table; at most a third of the lease
 POLL = 1.0  # seconds between looks at an empty queue, give or take a quarter
@@ -63,26 +62,31 @@ class Session:
     """One worker's life: its queue, its trainer process, its trackers, and what it has seen so far."""
 
     def __init__(self, options: WorkerOptions, engine: Engine, signals: Wishes, display: Display, trainer: NewTrainer) -> None:
-        self._new_trainer = trainer
         self.options, self.engine, self.signals, self.display = options, engine, signals, display
         locked, stalled_after = min(LOCKED, options.lease / 3), options.stalled_after or STALLED
         self.queue = Queue(engine, lease=options.lease, stalled_after=stalled_after, patience=locked)
+        self.queue.pardon(NEWCOMER)
         self.outage = Outage(self.queue, display.say)
         host = socket.gethostname()
         self.me = Worker(f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}", host, os.getpid())
         opener = partial(_open, options.track, options.runs)
         self.owed = Owed(options.runs / "owed")
         self.mirror = Mirror(None if options.track == "none" else opener, display.say, partial(close_trackers, options.track), self.owed)
-        self.trainer = self._spawn()
-        self._ready: Ready | None = None
-        self._code: dict[str, str | None] = {**identity()}
-        self._codes_seen: set[str] = set()  # sweeps whose code was compared with ours
-        self.sizes = Sizes(engine, None if options.pack == "auto" else int(options.pack), self._measure, display.say)
+        spawn = partial(trainer, options.device, options.runs, deterministic=options.deterministic)
+        self._warm = WarmTrainer(spawn, engine, signals, display.say)
+        self._unloadable: dict[str, UnloadableError] = {}  # pack keys whose data set cannot be loaded here
+        self._compared: set[tuple[str, str | None, str | None]] = set()  # sweeps and the code of ours that theirs was compared with
+        self.sizes = Sizes(engine, None if options.pack == "auto" else int(options.pack), self._warm.measure, display.say)
         self.proposer = Proposer(engine, self.me, display.say)
         self.referee = Referee(engine)
         self._room = 1 if options.pack == "auto" else int(options.pack)  # places that proposals are to fill
         self._streak: dict[int, Claim] = {}  # attempts that failed here since the last one that did not
         self._ended = self._waiting = 0
+
+    @property
+    def trainer(self) -> TrainerHandle:
+        """The process that trains."""
+        return self._warm.handle
 
     def run(self) -> int:
         """The loop of `run_worker`."""
@@ -161,8 +165,8 @@ class Session:
 
     def observed(self, berth: Berth, pace: Pace) -> None:
         """Remembers how fast a pack was, for the next choice and for forecasts."""
-        assert self._ready is not None
-        self.sizes.observed(berth.choice.kind, where(self._ready), pace)
+        assert self._warm.ready is not None
+        self.sizes.observed(berth.choice.kind, where(self._warm.ready), pace)
 
     # --- claiming
 
@@ -177,11 +181,11 @@ class Session:
 
         That is when jobs of another kind and higher priority wait, or so many of this one that a larger pack may pay.
         """
-        waiting = self.queue.claimable(berth.pack_key, MOST)
+        waiting = self._claimable(berth.pack_key)
         if not waiting:
             self.queue.reclaim(self.me)
             self._propose(free)
-            waiting = self.queue.claimable(berth.pack_key, MOST)
+            waiting = self._claimable(berth.pack_key)
         size = self._allowed(min(free, waiting), len(held))
         if size < 1 or self.signals.stop or berth.choice.outgrown(waiting):
             return []
@@ -196,22 +200,35 @@ class Session:
             self.mirror.start(job)
 
     def _berth(self) -> Berth | None:
-        """Where the next pack will train, its data set loaded before it is claimed; None when there is nothing or a stop came between."""
-        head = self.queue.peek()
+        """Where the next pack will train, its data set loaded before it is claimed; None when there is nothing or a stop came between.
+
+        Raises UnloadableError when no job that could be claimed has a data set that can be loaded here.
+        """
+        head = self.queue.peek(self._unloadable)
         if head is None:
             self.queue.reclaim(self.me)
-            head = self.queue.peek()
-        if head is None or not self._start_trainer():
+            head = self.queue.peek(self._unloadable)
+        if head is None and self._unloadable and (left := self.queue.peek()):
+            raise self._unloadable[left["pack_key"]]
+        if head is None or not self._warm.start():
             return None
-        prepared = self._answer(Prepare(head["config"]["dataset"], head["config"].get("data_share", 1.0)))
-        if not isinstance(prepared, Prepared):
+        try:
+            prepared = self._warm.load(head["config"]["dataset"], head["config"].get("data_share", 1.0))
+        except UnloadableError as error:
+            self.display.say(f"jobs on {head['config']['dataset']} are left to others: {error}")
+            self._unloadable[head["pack_key"]] = error
+            return self._berth()
+        if prepared is None:
             return None
-        assert self._ready is not None
-        choice = self.sizes.choose(head, self.queue.claimable(head["pack_key"], MOST), where(self._ready))
+        assert self._warm.ready is not None
+        choice = self.sizes.choose(head, self._claimable(head["pack_key"]), where(self._warm.ready))
         if self.signals.stop or self.trainer.gone:
             return None
-        noted = here(self._code, self._ready) | {"data": prepared.source, "data_sha": prepared.sha256} | choice.noted()
+        noted = here(self._warm.code, self._warm.ready) | {"data": prepared.source, "data_sha": prepared.sha256} | choice.noted()
         return Berth(head["pack_key"], choice, noted)
+
+    def _claimable(self, pack_key: str) -> int:
+        return self.queue.claimable(pack_key, MOST, self._unloadable)
 
     def _propose(self, places: int) -> bool:
         """Whether samplers proposed jobs: they are asked only when nothing waits, so that what they propose knows most."""
@@ -237,18 +254,19 @@ class Session:
 
     def _compare_code(self, claims: list[Claim]) -> None:
         """Says so when a sweep was launched from other code than this worker's; refuses it under `strict`."""
-        names = {claim.sweep for claim in claims} - self._codes_seen
-        for what in other_code(self.engine, names, self._code):
+        code = self._warm.code
+        new = {(claim.sweep, code["git_sha"], code["dirty"]) for claim in claims} - self._compared
+        for what in other_code(self.engine, {name for name, *_ in new}, code):
             if self.options.strict:
                 self.queue.release(claims, cause="other-code")
                 raise ConfigError(what, "check out the code that was launched, launch again, or leave out --strict")
             self.display.say(what)
-        self._codes_seen |= names
+        self._compared |= new
 
     def _tracked(self, job: Claim | JobRow) -> TrackedJob:
         rows = curve(self.engine, job.job_id) if job.epoch and self.options.track != "none" else []
         history = tuple((row.pop("epoch"), {name: value for name, value in row.items() if name != "seconds"}) for row in rows)
-        return TrackedJob(job.job_key, job.sweep, job.trial_key, job.seed, job.config, self._code["git_sha"], history)
+        return TrackedJob(job.job_key, job.sweep, job.trial_key, job.seed, job.config, self._warm.code["git_sha"], history)
 
     def _catch_up(self) -> None:
         """Gives trackers what they lack of jobs that ended just before their worker on this host was killed."""
@@ -262,7 +280,7 @@ class Session:
 
     def _may_leave(self) -> bool:
         if self.options.drain_now:
-            return self.queue.peek() is None
+            return self.queue.peek() is None and not self.queue.pardoned()
         # in this order: trials that are proposed in between are seen as jobs
         return self.options.drain and not self.proposer.left() and self.queue.drained()
 
@@ -270,49 +288,9 @@ class Session:
         """1 if jobs of the sweeps worked on have failed, else 0; says what waits for a paused sweep."""
         for sweep, count in self.queue.paused().items():
             self.display.say(f"{count} jobs wait for sweep {sweep}, which is paused; nftlab sweep resume {sweep}")
-        worked_on = [sweep["jobs"] for sweep in launched(self.engine) if sweep["name"] in self._codes_seen]
-        return int(any(states["failed"] + states["quarantined"] for states in worked_on))
-
-    # --- the trainer
-
-    def _spawn(self) -> TrainerHandle:
-        self._ready = None
-        return self._new_trainer(self.options.device, self.options.runs, deterministic=self.options.deterministic)
-
-    def _start_trainer(self) -> bool:
-        """A trainer that is ready; False when a stop came between."""
-        if self.trainer.gone:
-            self.trainer.kill()
-            self.trainer = self._spawn()
-        if self._ready is None:
-            self._code |= snapshots(self.engine)
-            ready = self._answer(None)
-            self._ready = ready if isinstance(ready, Ready) else None
-        return self._ready is not None
-
-    def _measure(self, order: Measure) -> Measured | None:
-        """None when a stop came between, when such a job cannot run, or when the trainer did not survive it."""
-        try:
-            answer = self._answer(order)
-        except SickNodeError as error:
-            self.display.say(f"could not be measured: {str(error).splitlines()[-1]}")
-            return None
-        return answer if isinstance(answer, Measured) else None
-
-    def _answer(self, order: Prepare | Measure | None) -> Report | None:
-        """What the trainer answers, None when a stop came between. Raises SickNodeError when it cannot or dies."""
-        if order is not None:
-            self.trainer.tell(order)
-        while not self.signals.stop:
-            wait([*self.trainer.waitable, self.signals.socket], timeout=POLL)
-            self.signals.drain()
-            for report in self.trainer.hear():
-                if isinstance(report, Failed):
-                    raise SickNodeError(report.error if report.kind != "crash" else report.traceback.rstrip())
-                return report
-            if self.trainer.gone:
-                raise SickNodeError(f"the trainer {self.trainer.end} before it could train")
-        return None
+        worked_on = {name for name, *_ in self._compared}
+        states_of = [sweep["jobs"] for sweep in launched(self.engine) if sweep["name"] in worked_on]
+        return int(bool(self.proposer.broken) or any(states["failed"] + states["quarantined"] for states in states_of))
 
 
 def _open(kind: str, runs: Path, job: TrackedJob, say: Say) -> Tracker:

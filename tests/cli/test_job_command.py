@@ -30,11 +30,17 @@ def test_list_has_the_keys_that_scripts_rely_on(launched: Invoke, queue: Queue) 
     assert job["config"]["network"] == "fc-a"
 
 
+@pytest.mark.parametrize("verb", [["status"], ["job", "list"], ["job", "retry", "--yes"], ["job", "cancel", "--yes"]])
+def test_a_sweep_that_was_never_launched_is_an_error(verb: list[str], launched: Invoke) -> None:
+    result = launched(*verb, "--sweep", "smal")
+    assert (result.exit_code, result.stdout) == (66, "")
+    assert "launched are: small" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("selectors", "count"),
     [
         (["--sweep", "small"], 6),
-        (["--sweep", "other"], 0),
         (["--seed", "1"], 3),
         (["--where", "algorithm=nft"], 4),
         (["--where", "algorithm=nft", "--where", "eta_max=2e3", "--seed", "0"], 1),

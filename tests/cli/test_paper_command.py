@@ -62,6 +62,18 @@ def test_the_list_tells_jobs_states_and_cost(invoke: Invoke, mine: Path) -> None
     ]
 
 
+def test_jobs_that_were_given_up_are_told_and_those_no_longer_asked_for_are_not(invoke: Invoke, mine: Path) -> None:
+    assert invoke("paper", "mine", "table1", "--launch").exit_code == 0
+    assert invoke("job", "cancel", "--sweep", "mine/moons", "--where", "algorithm=ct").exit_code == 0
+    told = invoke("paper", "mine", "table1")
+    assert "mine/moons\t2\t0\t1\t0\t1\t" in told.stdout
+    assert "1 jobs of mine/moons were given up" in told.stderr
+    file = mine / "sweeps" / "mine" / "moons.yaml"
+    file.write_text(SWEEP.replace("epochs: {value: 40}", "epochs: {value: 30}"))
+    assert "mine/moons\t2\t0\t0\t0\t0\t" in invoke("paper", "mine", "table1").stdout
+    assert "table1 --launch" in invoke("paper", "mine", "table1").stderr
+
+
 def test_the_shipped_paper_is_listed_whole(invoke: Invoke) -> None:
     items = {item["item"]: item for item in read(invoke("paper", "nft", "--list", "--json"))["items"]}
     assert {"table1", "table2", "student-table3", *(f"figure{n}" for n in (1, 3, 4, 5, 6, 7, 8, 9, 10))} <= items.keys()

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -26,7 +27,7 @@ def place() -> Iterator[Path]:
     """A folder that the server may enter with other rights than root's."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
-        yield Path(name) / "pg"
+        yield Path(name) / "a lab's pg"
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def served(folder: Path, port: int) -> Iterator[str]:
 
 def test_a_sweep_on_a_served_database_and_a_second_start_that_finds_it(invoke: Invoke, place: Path, port: int) -> None:
     with served(place, port) as url:
-        assert url == f"postgresql://nftlab@localhost:{port}/nftlab?passfile={place / 'passfile'}"
+        assert url == f"postgresql://nftlab@localhost:{port}/nftlab?passfile={quote(str(place / 'passfile'))}"
         assert read(invoke("sweep", "launch", "small.yaml", "--json", "--db", url))["jobs_added"] == JOBS
         engine = open_db(url, create=False)
         assert engine is not None

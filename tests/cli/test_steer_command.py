@@ -52,6 +52,10 @@ def test_more_than_ten_need_a_yes(verb: str, invoke: Invoke, folder: Path) -> No
     assert "12 jobs cancelled" in invoke("sweep", verb, "small", "--yes").stderr
 
 
+def test_a_priority_that_no_database_could_hold(launched: Invoke) -> None:
+    assert launched("sweep", "priority", "small", "99999999999").exit_code == 2
+
+
 def test_priority(launched: Invoke, folder: Path, queue: Queue) -> None:
     (folder / "late.yaml").write_text(SWEEP.replace("small", "late"))
     launched("sweep", "launch", "late.yaml")

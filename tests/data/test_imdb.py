@@ -20,7 +20,7 @@ from tests.data.test_tfidf import by_the_book
 
 
 def in_order() -> tuple[list[str], list[int]]:
-    """The small reviews as METHODS.md 6.2 orders them, negative first, by file name, with their labels; training, then test."""
+    """The small reviews in the order that docs/data.md gives them, negative first, by file name, with their labels; training, then test."""
     texts: list[str] = []
     labels: list[int] = []
     for part in (0, 1):

@@ -22,7 +22,7 @@ TEXTS = [
 
 
 def by_the_book(texts: list[str], fitted: int, vocabulary: int) -> np.ndarray:
-    """METHODS.md 6.2, read literally."""
+    """The rule of docs/data.md, read literally."""
     tokens = [re.findall(r"\w+", text.lower()) for text in texts]
     words = [word for word, _ in Counter(word for text in tokens[:fitted] for word in text).most_common(vocabulary)]
     table = np.zeros((len(texts), WIDTH))

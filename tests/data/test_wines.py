@@ -18,7 +18,7 @@ from tests.data.test_tfidf import by_the_book
 
 
 def table(root: Path) -> tuple[list[str], list[int]]:
-    """Descriptions and labels by the columns' places (METHODS.md 6.3), not their names."""
+    """Descriptions and labels by the columns' places, not their names."""
     with open(root / "wines" / FILE, encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))[1:]
     return [row[2] for row in rows], [int(int(row[4]) >= 90) for row in rows]

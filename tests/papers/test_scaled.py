@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -65,6 +66,14 @@ def test_epochs(rest: str, scale: float, epochs: list[int]) -> None:
 def test_the_smallest_data_set_keeps_500_training_rows(dataset: str, scale: float, share: float) -> None:
     found = scaled(load_text(f"method: grid\nparameters:\n  dataset: {dataset}\n", name="x"), scale)
     assert values(found, "data_share") == [share]
+
+
+def test_a_search_is_scaled_though_it_has_no_trials_yet() -> None:
+    head = "method: bayes\nrun_cap: 3\nmetric: {name: val/error}\nparameters:\n"
+    small = scaled(load_text(f"{head}  dataset: {{values: [digits, mnist-rot]}}\n  lr: {{min: 1e-4, max: 1e-2}}\n", name="x"), 0.05)
+    assert small.search is not None
+    trial = small.search.space.trial(lambda axis: axis.draw(Random(0)))
+    assert (trial.config["epochs"], trial.config["data_share"]) == (10, 0.4178)
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,15 @@ def test_what_is_shown_fades_and_perturbation_is_the_difference(algorithm: str) 
     assert np.array_equal(late.original, late.simplified)
 
 
-def test_classic_training_shows_the_data_as_they_are() -> None:
-    (one,) = snapshots(moons(), member(**MOONS, algorithm="ct"), [2])
+def test_examples_have_the_labels_that_the_job_trains_on() -> None:
+    (one,) = snapshots(moons(), member(**MOONS, algorithm="ct", label_noise=0.5, noise_recipe="flip"), [1])
+    _, y = one.examples(300)
+    assert y.ne(moons().train.y[:300]).sum() == 150
+
+
+@pytest.mark.parametrize("algorithm", ["ct", "eef"])
+def test_a_method_that_alters_nothing_shows_the_data_as_they_are(algorithm: str) -> None:
+    (one,) = snapshots(moons(), member(**MOONS, algorithm=algorithm), [2])
     x, y = one.examples(64)
     assert torch.equal(one.shown(x, y), x)
     found = plane(one)

@@ -98,6 +98,7 @@ published:
         ("title: T\nrows: {network: [fc-a]}\ncolumns: {lr: [fast]}\n", ":3:16: columns.lr: 'fast' is not a number"),
         ("title: T\nrows: {epochs: [0]}\ncolumns: {dataset: [digits]}\n", "0 is below 1"),
         ("title: T\nrows: {network: []}\ncolumns: {dataset: [digits]}\n", "the list is empty"),
+        ("title: T\nrows: {network: {}}\ncolumns: {dataset: [digits]}\n", "rows.network: no value is given"),
         (SPEC + "figure: {}\n", "one of curves, axis, picture is expected"),
         (SPEC + "figure: {curves: [val/eror]}\n", "did you mean 'val/error'"),
         (SPEC + "figure: {curves: [val/error, val/loss]}\n", "no axis in common"),
@@ -151,6 +152,11 @@ def test_a_file_anywhere_is_a_report(tmp_path: Path) -> None:
 def test_an_unknown_report_names_the_known_ones(given: str) -> None:
     with pytest.raises(NotFoundError, match=r"known are: .*nft/table1"):
         load_report(given)
+
+
+def test_names_that_no_file_can_have_are_unknown_too() -> None:
+    with pytest.raises(NotFoundError, match="no report"):
+        load_report(f"{'x' * 300}.yaml")
 
 
 def test_the_nearest_report_is_suggested() -> None:

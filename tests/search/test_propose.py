@@ -12,9 +12,9 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import Engine
 
-from nftlab.errors import ConfigError, DatabaseError
+from nftlab.errors import ConfigError
 from nftlab.search import Proposer
-from nftlab.store import Claim, Queue, complete, extension, jobs, launch, open_db, proposals, story, verify
+from nftlab.store import Claim, Queue, complete, extension, jobs, launch, open_db, proposals, story, to_propose, verify
 from tests.search.lab import LR, ME, error_of, search, study, suggested, train, train_all, work_off
 from tests.store.jobtable import BOB, CODE, at_once, sql
 
@@ -208,8 +208,28 @@ def test_a_study_that_was_deleted_is_noticed(sqlite: Engine) -> None:
     assert asking.propose(1) > 0
     study_id = study(sqlite)._storage.get_study_id_from_name("s")
     study(sqlite)._storage.delete_study(study_id)
-    with pytest.raises(DatabaseError, match="its Optuna study has 0 trials of at least 2, so it was deleted"):
-        proposer(sqlite).propose(1)
+    launch(sqlite, search(4, name="other"), code=CODE)
+    said: list[str] = []
+    asking = proposer(sqlite, said)
+    assert asking.propose(9) > 0, "the other search goes on"
+    assert asking.broken == {"s"}
+    (line,) = said
+    assert line.startswith("s: no more trials are proposed here: ")
+    assert "its Optuna study has 0 trials of at least 2, so it was deleted" in line
+
+
+def test_a_stored_file_that_does_not_read_any_more_stops_nobody(sqlite: Engine, queue: Queue) -> None:
+    """As after an update of nftlab that knows a field no more."""
+    for name in ("old", "new"):
+        launch(sqlite, search(4, name=name), code=CODE)
+    sql(sqlite, "UPDATE sweeps SET source = replace(source, 'lr:', 'learning_speed:') WHERE name = 'old'")
+    assert to_propose(sqlite) == 8
+    said: list[str] = []
+    asking = proposer(sqlite, said)
+    work_off(queue, asking)
+    assert (asking.broken, asking.left(), len(said)) == ({"old"}, False, 1)
+    assert {job.sweep for job in jobs(sqlite)} == {"new"}
+    assert len(jobs(sqlite)) == 8
 
 
 def test_the_first_proposals_come_at_once_and_later_ones_as_places_allow(sqlite: Engine) -> None:

@@ -10,7 +10,7 @@ Problems = Callable[[str], list[str]]
 
 
 def one(entry: str, method: str = "grid") -> str:
-    cap = "run_cap: 2\n" if method == "random" else ""
+    cap = "run_cap: 2\n" if method != "grid" else ""
     return f"method: {method}\n{cap}parameters:\n  algorithm: {{value: nft}}\n  {entry}\n"
 
 
@@ -95,6 +95,22 @@ def test_problems_of_a_random_parameter(problems: Problems, entry: str, problem:
 def test_log_uniform_suggests_the_form_with_values(problems: Problems) -> None:
     (found,) = problems(one("lr: {distribution: q_log_uniform, min: 1, max: 3}", "random"))
     assert found.endswith("(did you mean 'q_log_uniform_values'?)")
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+@pytest.mark.parametrize(
+    ("entry", "hint"),
+    [
+        ("log_uniform, min: 0, max: 1000", "(did you mean 'log_uniform_values'?)"),
+        ("inv_log_uniform, min: -1000, max: 1", "(did you mean 'inv_log_uniform_values'?)"),
+        ("log_uniform, min: -1000, max: 0", "(did you mean 'log_uniform_values'?)"),
+        ("log_normal, mu: 800", "beyond the largest float"),
+    ],
+)
+def test_exponents_that_lead_beyond_all_numbers(problems: Problems, method: str, entry: str, hint: str) -> None:
+    (found,) = problems(one(f"lr: {{distribution: {entry}}}", method))
+    assert found.startswith("5:3: parameters.lr: the arguments of")
+    assert found.endswith(hint)
 
 
 P = "parameters: {lr: {value: 1}}"

@@ -261,10 +261,42 @@ def _as_nobody(_: int, file: str) -> None:
     launch(engine, make_sweep(), code=CODE)
 
 
-@pytest.mark.parametrize("url", ["mysql://host/db", "sqlite://", "sqlite:///:memory:", "://", "nonsense://x"])
+@pytest.mark.parametrize(
+    "url", ["mysql://host/db", "sqlite://", "sqlite:///:memory:", "://", "nonsense://x", "postgresql://me:secret@localhost:port/lab"]
+)
 def test_other_kinds_of_database(url: str) -> None:
-    with pytest.raises(UsageError, match=r"sqlite:///PATH"):
+    with pytest.raises(UsageError, match=r"sqlite:///PATH") as caught:
         open_db(url, create=True)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_parameter_that_postgres_does_not_know(postgres_url: str) -> None:
+    with pytest.raises(UsageError, match=r"pasfile.*passfile=FILE"):
+        open_db(make_url(postgres_url).update_query_dict({"pasfile": "x"}).render_as_string(hide_password=False), create=False)
+
+
+def test_folders_of_others(tmp_path: Path) -> None:
+    """One that may be read and not written, one that may not be entered, a name too long."""
+    with tempfile.TemporaryDirectory() as name:
+        closed, hidden = Path(name) / "closed", Path(name) / "hidden"
+        for folder, mode in ((Path(name), 0o755), (closed, 0o555), (hidden, 0o600)):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(mode)
+        told = at_once(1, _refused, str(closed / "new.sqlite"), True) + at_once(1, _refused, str(hidden / "x.sqlite"), False)
+        Path(name).chmod(0o700)
+    assert "cannot make" in told[0]
+    assert "chmod u+w" in told[0]
+    assert "cannot look at" in told[1]
+    with pytest.raises(DatabaseError, match="cannot look at"):
+        open_db(str(tmp_path / f"{'x' * 300}.sqlite"), create=False)
+
+
+def _refused(_: int, file: str, create: bool) -> str:
+    if os.geteuid() == 0:
+        os.setuid(NOBODY)
+    with pytest.raises(DatabaseError) as caught:
+        open_db(file, create=create)
+    return str(caught.value)
 
 
 def test_a_server_that_is_not_there(postgres_url: str) -> None:

@@ -14,6 +14,7 @@ MOUNTS = r"""
 server:/home /home nfs4 rw,vers=4.2 0 0
 /dev/nvme0n1 /home/ann/local xfs rw 0 0
 //nas/share /mnt/with\040space cifs rw 0 0
+nas:/data /mnt/données nfs rw 0 0
 lustre@tcp:/fs /scratch lustre rw 0 0
 me@host: /mnt/ssh fuse.sshfs rw 0 0
 encfs /mnt/private fuse.encfs rw 0 0
@@ -32,6 +33,7 @@ server:/over /home/ann/tmp nfs rw 0 0
         ("/home/ann/local/db", None),
         ("/homework/db", None),
         ("/mnt/with space/db", "cifs"),
+        ("/mnt/données/db", "nfs"),
         ("/scratch/me", "lustre"),
         ("/mnt/ssh", "fuse.sshfs"),
         ("/mnt/private", None),

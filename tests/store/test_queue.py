@@ -40,6 +40,16 @@ def test_claim_takes_the_head_and_its_kin_in_launch_order(engine: Engine, queue:
     assert row(engine, claims[0]).circumstances == {**CODE, "pack_size": 3, "pack": [claim.job_key for claim in claims]}
 
 
+def test_what_is_skipped_does_not_count_as_waiting(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep("low", trials=1, seeds=2, packs=2), code=CODE)
+    launch(engine, make_sweep("high", trials=1, seeds=1, settings="  priority: 5\n"), code=CODE)
+    high = queue.peek() or {}
+    low = queue.peek([high["pack_key"], "another"]) or {}
+    assert low["pack_key"] != high["pack_key"]
+    assert queue.claimable(low["pack_key"], 9) == 0
+    assert queue.claimable(low["pack_key"], 9, [high["pack_key"]]) == 2
+
+
 def test_priority_goes_first_and_a_pack_key_can_be_asked_for(engine: Engine, queue: Queue) -> None:
     launch(engine, make_sweep("low", trials=1, seeds=2), code=CODE)
     launch(engine, make_sweep("high", trials=1, seeds=1, packs=2, settings="  priority: 5\n"), code=CODE)
@@ -174,6 +184,22 @@ def test_beats_keep_the_lease_but_not_past_a_stall(engine: Engine) -> None:
     sql(engine, "UPDATE jobs SET progress_at = progress_at - 100")
     queue.beat([taken], progressed=True)
     assert queue.claim(BOB, 1, CODE) == []
+
+
+def test_for_a_while_after_its_start_or_a_sleep_a_worker_takes_nothing_back(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others may be about to renew what ran out in an outage, or while the machine was suspended."""
+    launch(engine, make_sweep(trials=1), code=CODE)
+    queue = Queue(engine, lease=0.3)
+    queue.claim(ANN, 9, CODE)
+    expire(engine)
+    queue.pardon(1 / 3)
+    assert (queue.claim(BOB, 1, CODE), queue.pardoned()) == ([], True)
+    time.sleep(0.15)
+    assert not queue.pardoned()
+    monkeypatch.setattr("nftlab.store.queue._slept", lambda: 1e9)
+    assert (queue.claim(BOB, 1, CODE), queue.pardoned()) == ([], True)
+    time.sleep(0.65)
+    assert len(queue.claim(BOB, 9, CODE)) == 3
 
 
 def test_an_expired_lease_returns_the_job_without_spending_a_retry(engine: Engine, queue: Queue) -> None:
@@ -325,7 +351,7 @@ def _freeze(frozen: Engine, claim: Claim, until: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("sentence", ["claim", "claim_of", "peek", "expired", "unfinished"])
 def test_what_workers_ask_all_day_never_reads_the_whole_table(sqlite: Engine, sentence: str) -> None:
-    asked = dict.fromkeys(("k", "lease", "stalled_after", "pack_key", "regardless"), 1)
+    asked = dict.fromkeys(("k", "lease", "stalled_after", "pack_key", "regardless"), 1) | {"skipped": "[]"}
     plan = [step.detail for step in sql(sqlite, f"EXPLAIN QUERY PLAN {sentences('sqlite')[sentence]}", **asked)]
     reads = [step for step in plan if re.match(r"(SCAN|SEARCH) jobs", step)]
     assert reads

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nftlab.methods.base import bounds
-from nftlab.train.feed import Batch, Feed, channels_last
+from nftlab.train.feed import Batch, Feed, channels_last, in_chunks
 from nftlab.train.networks import NETWORKS
 from nftlab.train.rng import generator, keys, starts, words, words_from
 from tests.train import tiny
@@ -17,6 +17,21 @@ SITES = (((3, 2), 0.25), ((5,), 0.5))
 def fed(feed: Feed, examples: int, scale: float) -> list[Batch]:
     """All batches of eight."""
     return [feed.batch(torch.arange(*edge), scale, torch.float64) for edge in bounds(examples, 8)]
+
+
+def test_pieces_are_halved_where_memory_is_short() -> None:
+    seen: list[slice] = []
+
+    def work(rows: slice) -> int:
+        if rows.stop - rows.start > 40:
+            raise torch.OutOfMemoryError
+        seen.append(rows)
+        return rows.stop - rows.start
+
+    assert sum(in_chunks(work, 300, torch.zeros(1))) == 300
+    assert [each.start for each in seen] == [*range(0, 300, 32)]
+    with pytest.raises(torch.OutOfMemoryError):
+        list(in_chunks(lambda rows: work(slice(0, 99)), 300, torch.zeros(1)))
 
 
 @pytest.mark.parametrize(

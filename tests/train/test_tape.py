@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from nftlab.train.graph import WORTH, Recorder
 from nftlab.train.lane import Lane, fresh
 from nftlab.train.loop import Group
 from nftlab.train.net import stack
+from nftlab.train.pack import GRAPH, MAPPED, Pack
 from nftlab.train.program import Program, build
 from nftlab.train.tape import Tape
 from tests.train import tiny
@@ -92,6 +95,40 @@ def test_learning_rates_that_change_are_recorded_anew_and_the_oldest_forgotten()
     trained(program, lanes, tape, epochs=9)
     assert Recording.made == 9
     assert len(tape._passes) == len(tape._graphs) == 4
+
+
+def test_what_an_epoch_did_not_ask_for_is_forgotten() -> None:
+    """Friendly training takes fewer iterations the longer it lasts: each number would leave a recording behind for good."""
+    members = tiny.members(1, "ft", epochs=8, iterations_simp=3)
+    program = build(tiny.task(n=8 * 40), members[0].hypers)
+    lanes, tape = lanes_of(program, members), Tape(torch.device("cpu"))
+    for epoch in range(1, 9):
+        trained(program, lanes, tape, epochs=1)
+        asked = {how for each in program.method.plan(members[0].hypers, epoch, len(program.edges)).passes for how in each.how}
+        last = tape._graphs[next(reversed(tape._passes))]
+        assert {how for how, _ in last} <= asked
+    assert Recording.made > len(last)
+
+
+def test_groups_that_train_one_after_the_other_keep_their_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mapped lanes whose epochs have two shapes, as where one has ended its simplified epochs and the others have not."""
+    stream = SimpleNamespace(device="cpu", wait_stream=lambda other: None)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
+    monkeypatch.setattr(torch.cuda, "stream", contextlib.nullcontext)
+    members = [
+        *tiny.members(2, "nft", network="cnn-a", epochs=9, n_f=2, ratio_simp=0.9),
+        *tiny.members(4, "nft", network="cnn-a", epochs=9, n_f=2, ratio_simp=0.0)[2:],
+    ]
+    pack = Pack(tiny.task(n=8 * 20), members)
+    pack._way = MAPPED + GRAPH
+    for _ in range(2):
+        pack.train_epoch()
+    assert len(pack._tapes) == 2
+    made = Recording.made
+    for _ in range(3):
+        pack.train_epoch()
+    assert Recording.made == made > 0
 
 
 def test_lanes_stand_where_they_stood_when_an_epoch_fails() -> None:

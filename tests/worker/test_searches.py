@@ -6,6 +6,7 @@ import pytest
 
 from nftlab.spec import load_text
 from nftlab.store import complete, launch, story, verify
+from tests.store.jobtable import sql
 from tests.worker.conftest import Lab
 
 SEARCH = """
@@ -31,6 +32,16 @@ def test_a_worker_proposes_until_the_budget_is_spent(lab: Lab) -> None:
     assert complete(found)
     assert (found["expected"], found["done"]) == (6, 6)
     assert len({job.trial_key for job in lab.jobs()}) == 3
+
+
+@pytest.mark.ci
+def test_a_search_that_cannot_go_on_stops_no_other_sweep_and_shows_in_the_exit_code(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    launch(lab.engine, load_text(SEARCH), code=CODE)
+    sql(lab.engine, "UPDATE sweeps SET source = replace(source, 'lr:', 'learning_speed:')")
+    lab.sweep("grid")
+    assert lab.work() == 1
+    assert [(job.sweep, job.state) for job in lab.jobs()] == [("grid", "done")]
+    assert "small: no more trials are proposed here" in capfd.readouterr().err
 
 
 def test_a_pruned_job_leaves_its_pack_and_keeps_its_curve(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:

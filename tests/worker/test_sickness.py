@@ -103,6 +103,22 @@ def test_missing_data_are_found_before_a_job_is_claimed(lab: Lab, tmp_path: Path
     assert (row.state, row.attempts) == ("queued", 0)
 
 
+def test_jobs_on_other_data_are_trained_before_a_worker_gives_up(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NFTLAB_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "nothing-either"))
+    lab.sweep("elsewhere", dataset="mnist", network=["fc-a", "fc-b"], priority=1)
+    lab.sweep("here")
+    with pytest.raises(SickNodeError, match="nftlab data"):
+        lab.work()
+    assert [(row.sweep, row.state, row.attempts) for row in lab.jobs()] == [
+        *[("elsewhere", "queued", 0)] * 2,
+        ("here", "done", 1),
+    ]
+    assert "jobs on mnist are left to others" in capfd.readouterr().err
+
+
 @pytest.mark.ci
 def test_a_device_that_is_not_there(lab: Lab) -> None:
     lab.sweep()
@@ -174,6 +190,19 @@ def test_other_code_is_refused_when_strict(lab: Lab, capfd: pytest.CaptureFixtur
     assert (row.state, row.retries) == ("queued", 0)
     assert lab.work() == 0
     assert "launched from code 0123456" in capfd.readouterr().err
+
+
+def test_a_trainer_is_recorded_with_the_code_that_lay_there_when_it_started(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As after a pull into the checkout of a worker whose trainer then died."""
+    lab.sweep()
+    found = [{"git_sha": "a" * 40, "dirty": None}]
+    monkeypatch.setattr("nftlab.worker.warm.identity", lambda: found.pop() if found else {"git_sha": "b" * 40, "dirty": None})
+    assert lab.work() == 0
+    (job,) = lab.jobs()
+    assert job.circumstances["git_sha"] == "b" * 40
+    assert f"the checkout changed: what trains from now on is code {'b' * 12}" in capfd.readouterr().err
 
 
 def test_a_checkpoint_of_other_fields_starts_its_job_over(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:

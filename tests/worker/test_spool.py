@@ -16,7 +16,7 @@ from nftlab.errors import OutageError
 from nftlab.store import Worker
 from nftlab.worker.handle import Setup
 from nftlab.worker.messages import Away, Back, Beat, Ended, Epoch, Recorded, Stop, Train
-from nftlab.worker.spool import Outage, Spool
+from nftlab.worker.spool import NEWCOMER, Outage, Spool
 from nftlab.worker.trainer import Trainer
 from tests.worker.conftest import Lab
 
@@ -70,7 +70,7 @@ def test_what_a_deed_raises_comes_out(outage: Outage) -> None:
         Spool(outage).put(stumble)
 
 
-def test_pauses_grow_to_a_third_of_the_lease_and_nothing_is_taken_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pauses_grow_to_a_twelfth_of_the_lease_and_nothing_is_taken_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     outage = Outage(lab.queue, said.append)
     rests = []
@@ -78,7 +78,9 @@ def test_pauses_grow_to_a_third_of_the_lease_and_nothing_is_taken_back(lab: Lab,
         outage.note(OutageError("nobody answers", "do something"))
         rests.append(outage.rest)
     assert rests[0] < 0.75 + 0.01
-    assert 9 < rests[-1] < 31  # a third of 60 s, give or take a half
+    assert (
+        2 < rests[-1] < NEWCOMER * 60
+    )  # a twelfth of 60 s, give or take a half: less than a new worker waits before it takes anything back
     lab.sweep()
     lab.queue.claim(Worker("other", "elsewhere", 1), 1, {})
     with lab.engine.begin() as connection:
@@ -149,8 +151,7 @@ def test_with_the_table_back_a_trainer_writes_checkpoints_again(lab: Lab, traine
     trainer.send(Back())
     waiting = 4
     while True:  # it goes on until a checkpoint is due, then waits for the answers
-        for _ in range(waiting):
-            trainer.send(Recorded())
+        trainer.send(Recorded(waiting))
         [row] = epochs(trainer, 1)
         waiting = 1
         if row.checkpoint is not None:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import getpass
+import os
+import sys
+from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import torch
 
+from nftlab.cli.output import say
 from nftlab.errors import ConfigError, UsageError
+from nftlab.store import Worker
 from nftlab.worker import WorkerOptions
 from nftlab.worker.budget import seconds
 from nftlab.worker.circumstances import processor, where, without_secrets
+from nftlab.worker.handle import Setup, TrainerHandle
 from nftlab.worker.messages import Ready
-from nftlab.worker.trainer import kind_of
+from nftlab.worker.progress import Display
+from nftlab.worker.trainer import Trainer, cores, kind_of
 
 
 @pytest.mark.parametrize(
@@ -47,6 +57,46 @@ def test_options_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NFTLAB_LEASE")
     monkeypatch.delenv("NFTLAB_RUNS")
     assert (WorkerOptions().lease, str(WorkerOptions().runs)) == (60.0, "runs")
+
+
+def test_a_log_on_a_full_disk_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextlib.suppress(OSError), open("/dev/full", "w") as full:  # what is left in its buffer cannot be written at the end either
+        monkeypatch.setattr(sys, "stderr", full)
+        with pytest.raises(OSError, match="No space"):
+            print("a plain print", file=sys.stderr, flush=True)
+        Display().say("a line that nobody reads")
+        say("another")
+        monkeypatch.undo()
+
+
+def test_who_has_no_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 4321")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert Worker.me().name == str(os.getuid())
+
+
+def test_a_trainer_is_killed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number may be another process's by the next time."""
+    killed: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda group, number: killed.append(group))
+    trainer = TrainerHandle("cpu", tmp_path, deterministic=False, serve=lambda pipe, setup: pipe.recv(), method="fork")
+    trainer.kill()
+    assert trainer.kill() == []
+    assert killed == [trainer.pid]
+
+
+@pytest.mark.parametrize(("written", "threads"), [("2", 2), ("3,2", 3), ("", cores())])
+def test_threads_are_those_of_the_outermost_level(written: str, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", written)
+    pipe = MagicMock()
+    before = torch.get_num_threads()
+    try:
+        Trainer(pipe, Setup("cpu", tmp_path, False, os.getpid()))._start()
+    finally:
+        torch.set_num_threads(before)
+    assert pipe.send.call_args.args[0].threads == threads
 
 
 @pytest.mark.parametrize(("written", "meant"), [("20h", 72000.0), ("1.5h", 5400.0), ("90m", 5400.0), ("3600s", 3600.0)])

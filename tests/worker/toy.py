@@ -136,7 +136,7 @@ class Toy:
         if isinstance(order, Stop):
             self.stopping = True
         elif isinstance(order, Recorded):
-            self.unrecorded -= 1
+            self.unrecorded -= order.count
         elif isinstance(order, Join):
             self._admit(order.claims)
         elif isinstance(order, Drop):
