@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -200,32 +201,34 @@ class Session:
             self.mirror.start(job)
 
     def _berth(self) -> Berth | None:
-        """Where the next pack will train, its data set loaded before it is claimed; None when there is nothing or a stop came between.
+        """Where the next pack will train, its data set loaded before it is claimed; None when there is nothing or a stop came between."""
+        while (head := self._head()) is not None and self._warm.start():
+            try:
+                prepared = self._warm.load(head["config"]["dataset"], head["config"].get("data_share", 1.0))
+            except UnloadableError as error:
+                if str(error) not in map(str, self._unloadable.values()):
+                    self.display.say(f"jobs on {head['config']['dataset']} are left to others: {error}")
+                self._unloadable[head["pack_key"]] = error
+                continue
+            if prepared is None:
+                return None
+            assert self._warm.ready is not None
+            choice = self.sizes.choose(head, self._claimable(head["pack_key"]), where(self._warm.ready))
+            if self.signals.stop or self.trainer.gone:
+                return None
+            noted = here(self._warm.code, self._warm.ready) | {"data": prepared.source, "data_sha": prepared.sha256} | choice.noted()
+            return Berth(head["pack_key"], choice, noted)
+        return None
 
-        Raises UnloadableError when no job that could be claimed has a data set that can be loaded here.
-        """
+    def _head(self) -> dict[str, Any] | None:
+        """The first claimable job, those on data that cannot be loaded here left out. Raises UnloadableError when there are only such."""
         head = self.queue.peek(self._unloadable)
         if head is None:
             self.queue.reclaim(self.me)
             head = self.queue.peek(self._unloadable)
-        if head is None and self._unloadable and (left := self.queue.peek()):
-            raise self._unloadable[left["pack_key"]]
-        if head is None or not self._warm.start():
-            return None
-        try:
-            prepared = self._warm.load(head["config"]["dataset"], head["config"].get("data_share", 1.0))
-        except UnloadableError as error:
-            self.display.say(f"jobs on {head['config']['dataset']} are left to others: {error}")
-            self._unloadable[head["pack_key"]] = error
-            return self._berth()
-        if prepared is None:
-            return None
-        assert self._warm.ready is not None
-        choice = self.sizes.choose(head, self._claimable(head["pack_key"]), where(self._warm.ready))
-        if self.signals.stop or self.trainer.gone:
-            return None
-        noted = here(self._warm.code, self._warm.ready) | {"data": prepared.source, "data_sha": prepared.sha256} | choice.noted()
-        return Berth(head["pack_key"], choice, noted)
+        if head is None and self._unloadable and (left := self.queue.peek()) and (error := self._unloadable.get(left["pack_key"])):
+            raise error
+        return head
 
     def _claimable(self, pack_key: str) -> int:
         return self.queue.claimable(pack_key, MOST, self._unloadable)
