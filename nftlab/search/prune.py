@@ -7,7 +7,7 @@ others were worth at that epoch, not by what they have come to since.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,21 +48,21 @@ def needed(pruner: Pruner, epoch: int) -> list[int]:
     return rungs(pruner, epoch) if pruner.name in ("successive_halving", "hyperband") else [epoch]
 
 
-def behind(pruner: Pruner, goal: str, curves: Sequence[Curve], mine: int, epoch: int) -> bool:
-    """Whether the job whose curve is `curves[mine]` should end at an epoch that is a rung.
+def behind(pruner: Pruner, goal: str, curves: Sequence[Curve], judged: Collection[int], epoch: int) -> set[int]:
+    """Which of the jobs with the curves `judged` should end at an epoch that is a rung.
 
     `curves`: of all jobs of the sweep with this seed that recorded a rung, in launch order; of the others only the epochs
     `needed`. A job without a finite value at the epoch is left to its training, which knows divergence better.
     """
-    if not math.isfinite(curves[mine].values.get(epoch, math.nan)):
-        return False
+    judged = [mine for mine in judged if math.isfinite(curves[mine].values.get(epoch, math.nan))]
     if pruner.name == "early_terminate":
         sign = -1 if goal == "maximize" else 1
         reached = [sign * curve.values[epoch] for curve in curves if math.isfinite(curve.values.get(epoch, math.nan))]
-        return _outside(sign * curves[mine].values[epoch], reached, pruner.args["eta"], pruner.args["strict"])
+        eta, strict = pruner.args["eta"], pruner.args["strict"]
+        return {mine for mine in judged if _outside(sign * curves[mine].values[epoch], reached, eta, strict)}
     if pruner.name in ("successive_halving", "hyperband"):
-        return _replayed(pruner, goal, curves, mine, epoch)
-    return _at_once(pruner, goal, curves, mine, epoch)
+        return _replayed(pruner, goal, curves, judged, epoch)
+    return {mine for mine in judged if _at_once(pruner, goal, curves, mine, epoch)}
 
 
 def _outside(value: float, reached: Sequence[float], eta: float, strict: bool) -> bool:
@@ -91,19 +91,24 @@ def _at_once(pruner: Pruner, goal: str, curves: Sequence[Curve], mine: int, epoc
     return bool(build_pruner(pruner).prune(study, judged))
 
 
-def _replayed(pruner: Pruner, goal: str, curves: Sequence[Curve], mine: int, epoch: int) -> bool:
-    """Optuna's pruners that remember who passed which rung: all that was recorded up to the decision, in its order, is judged again."""
-    study, judge, decided = _study(goal), build_pruner(pruner), False
-    study.pruner = judge
+def _replayed(pruner: Pruner, goal: str, curves: Sequence[Curve], judged: Collection[int], epoch: int) -> set[int]:
+    """Optuna's pruners that remember who passed which rung: all that was recorded up to a decision, in its order, is judged again.
+
+    Once for all decisions: each is made where it stands in that order.
+    """
+    study, fallen = _study(goal), set()
+    study.pruner = build_pruner(pruner)
     trials = [study.ask() for _ in curves]
     stops = set(needed(pruner, epoch))
     events = sorted((curve.at[step], number, step) for number, curve in enumerate(curves) for step in curve.values if step in stops)
-    decision = curves[mine].at[epoch], mine, epoch
-    for _, number, step in (event for event in events if event <= decision):
+    decisions = {(curves[mine].at[epoch], mine, epoch) for mine in judged}
+    for event in events[: max((events.index(decision) for decision in decisions), default=-1) + 1]:
+        _, number, step = event
         if math.isfinite(value := curves[number].values[step]):
             trials[number].report(value, step)
-            decided = trials[number].should_prune()
-    return decided
+            if trials[number].should_prune() and event in decisions:
+                fallen.add(number)
+    return fallen
 
 
 def _study(goal: str) -> optuna.Study:

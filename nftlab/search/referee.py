@@ -28,20 +28,29 @@ class Referee:
 
     def judge(self, rows: Sequence[tuple[Claim, EpochRow]]) -> list[tuple[Claim, str]]:
         """Those of the jobs that should end now, each with the reason; an epoch must be recorded before it is judged."""
-        found = []
+        reached: dict[tuple[str, int, int], list[Claim]] = {}
         for claim, row in rows:
             rule = self._rules.get(claim.sweep)
-            if rule and row.epoch in rungs(rule[0], row.epoch) and self._behind(*rule, claim, row.epoch):
-                found.append((claim, f"{rule[0].name}: behind at epoch {row.epoch}"))
-        return found
+            if rule and row.epoch in rungs(rule[0], row.epoch):
+                reached.setdefault((claim.sweep, claim.seed, row.epoch), []).append(claim)
+        why: dict[int, str] = {}
+        for (sweep, _, epoch), claims in reached.items():
+            why |= self._behind(sweep, claims, epoch)
+        return [(claim, why[claim.job_id]) for claim, _ in rows if claim.job_id in why]
 
-    def _behind(self, pruner: Pruner, metric: Metric, claim: Claim, epoch: int) -> bool:
-        others = peers(self._engine, claim.sweep, claim.seed, needed(pruner, epoch))
-        mine = [peer.job_id for peer in others].index(claim.job_id)
+    def _behind(self, sweep: str, claims: Sequence[Claim], epoch: int) -> dict[int, str]:
+        """Of jobs of one sweep and seed at the same rung those that should end, by id, and why."""
+        rule = self._rules[sweep]
+        assert rule is not None
+        pruner, metric = rule
+        others = peers(self._engine, sweep, claims[0].seed, needed(pruner, epoch))
+        place = {peer.job_id: number for number, peer in enumerate(others)}
         curves = [_curve(peer, metric.name) for peer in others]
-        whole = {point["epoch"]: point.get(metric.name, math.nan) for point in curve(self._engine, claim.job_id)}
-        curves[mine] = Curve(whole, curves[mine].at)
-        return behind(pruner, metric.goal, curves, mine, epoch)
+        for claim in claims:
+            whole = {point["epoch"]: point.get(metric.name, math.nan) for point in curve(self._engine, claim.job_id)}
+            curves[place[claim.job_id]] = Curve(whole, curves[place[claim.job_id]].at)
+        fallen = behind(pruner, metric.goal, curves, [place[claim.job_id] for claim in claims], epoch)
+        return {claim.job_id: f"{pruner.name}: behind at epoch {epoch}" for claim in claims if place[claim.job_id] in fallen}
 
 
 def _curve(peer: Peer, metric: str) -> Curve:

@@ -31,6 +31,8 @@ WORDS: dict[str, dict[str, str]] = {
         "among": "IN (SELECT value FROM json_each(:ids))",
         "unskipped": "pack_key NOT IN (SELECT value FROM json_each(:skipped))",
         "in_pack": "IN (SELECT id FROM pack)",
+        "ran_sha": "json_extract(circumstances, '$.git_sha')",
+        "ran_dirty": "json_extract(circumstances, '$.dirty')",
         "least": "min",
         "greatest": "max",
         "lock": "",  # the transaction began IMMEDIATE: it is the only writer
@@ -44,6 +46,8 @@ WORDS: dict[str, dict[str, str]] = {
         "among": "= ANY(CAST(:ids AS bigint[]))",
         "unskipped": "pack_key <> ALL(CAST(:skipped AS text[]))",
         "in_pack": "= ANY(ARRAY(SELECT id FROM pack))",  # IN would read the whole table: the planner expects a pack of thousands
+        "ran_sha": "CAST(circumstances AS json) ->> 'git_sha'",
+        "ran_dirty": "CAST(circumstances AS json) ->> 'dirty'",
         "least": "least",
         "greatest": "greatest",
         "lock": "FOR UPDATE",
@@ -118,8 +122,9 @@ TEMPLATES: dict[str, str] = {
         INSERT INTO transitions (job_id, source, target, who, host, why, at, token)
         SELECT id, NULL, 'queued', :who, :host, :why, {now}, 0 FROM jobs WHERE sweep = :sweep AND id > :after""",
     "accepted": """
-        SELECT circumstances FROM attempts JOIN jobs ON jobs.id = attempts.job_id AND jobs.token = attempts.token
-        WHERE sweep = :sweep AND state IN ('done', 'pruned')""",
+        SELECT {ran_sha} AS git_sha, {ran_dirty} AS dirty, count(*) AS n
+        FROM attempts JOIN jobs ON jobs.id = attempts.job_id AND jobs.token = attempts.token
+        WHERE sweep = :sweep AND state IN ('done', 'pruned') GROUP BY 1, 2""",
     "claim": _CLAIM.replace("{of_pack}", ""),
     "claim_of": _CLAIM.replace("{of_pack}", "AND pack_key = :pack_key"),
     "claim_more": _CLAIM.replace("{of_pack}", "AND pack_key = :pack_key AND NOT alone"),

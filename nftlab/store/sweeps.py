@@ -65,9 +65,9 @@ def launch(engine: Engine, sweep: Sweep, *, code: dict[str, Any], rerun: bool = 
         known: dict[str, int] = {job.job_key: job.id for job in talk.ask("known", sweep=sweep.name)}
         new = [(key, trial, seed) for key, (trial, seed) in asked.items() if key not in known]
         add_jobs(talk, sweep, new, max(known.values(), default=0), me, "launched")
-        ran = [json.loads(job.circumstances) for job in talk.ask("accepted", sweep=sweep.name)]
+        ran = talk.ask("accepted", sweep=sweep.name)
         again = command(talk, "rerun", [job_id for key, job_id in known.items() if key in asked], me) if rerun else 0
-    other = sum(any(was.get(name) != code.get(name) for name in ("git_sha", "dirty")) for was in ran)
+    other = sum(was.n for was in ran if (was.git_sha, was.dirty) != (code.get("git_sha"), code.get("dirty")))
     to_propose = sweep.asked * len(sweep.seeds) - len(asked) if sweep.search else 0
     return LaunchResult(sweep.name, len(new), len(asked) - len(new), again, len(known.keys() - asked.keys()), other, to_propose)
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import Engine
 
-from nftlab.search import Referee
-from nftlab.search.prune import Curve, behind, needed, rungs
+from nftlab.search import Referee, prune
+from nftlab.search.prune import Curve, needed, rungs
 from nftlab.spec import Pruner, load_text
 from nftlab.store import EpochRow, Queue, complete, jobs, launch, story, verify
 from tests.store.jobtable import ANN, CODE, sweep_text
@@ -25,8 +25,21 @@ def curve(values: Sequence[float], *, done: bool = False, began: float = 0.0) ->
     return Curve(dict(zip(epochs, values, strict=True)), {epoch: began + epoch for epoch in epochs}, done)
 
 
+def behind(pruner: Pruner, goal: str, curves: Sequence[Curve], mine: int, epoch: int) -> bool:
+    return mine in prune.behind(pruner, goal, curves, [mine], epoch)
+
+
 def early(**args: object) -> Pruner:
     return Pruner("early_terminate", {"eta": 3, "strict": False, **args})
+
+
+@pytest.mark.parametrize("pruner", [MEDIAN, HALVING, HYPERBAND])
+def test_jobs_judged_together_fall_as_each_would_alone(pruner: Pruner) -> None:
+    curves = [curve([(7 * i) % 12] * 9, began=0.1 * ((5 * i) % 12)) for i in range(12)]
+    for epoch in rungs(pruner, 9):
+        alone = {mine for mine in range(12) if behind(pruner, "minimize", curves, mine, epoch)}
+        assert prune.behind(pruner, "minimize", curves, range(12), epoch) == alone
+    assert alone != set(range(12))
 
 
 @pytest.mark.parametrize(
