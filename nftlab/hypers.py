@@ -229,13 +229,8 @@ def static_of(hypers: Hypers) -> dict[str, Any]:
 
 
 def cost_key(hypers: Hypers) -> str:
-    """What trials have in common that cost the same per epoch, as 16 hexadecimal digits.
-
-    These are the static fields but `epochs`, and the share of NFT's epochs in which its simplifier works.
-    """
+    """What trials have in common that cost the same per epoch: the static fields but `epochs`, as 16 hexadecimal digits."""
     shared = {name: value for name, value in static_of(hypers).items() if name != "epochs"}
-    if isinstance(hypers, NFT):
-        shared["ratio_simp"] = hypers.ratio_simp
     return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:16]
 
 

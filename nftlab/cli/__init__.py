@@ -26,7 +26,7 @@ Examples:
 
 \b
 Exit codes:
-  0 done   1 failed jobs, incomplete sweep, failed check   2 usage   65 bad data   66 no such thing
+  0 done   1 failed jobs, incomplete sweep or search, failed check   2 usage   65 bad data   66 no such thing
   69 no database, disk or device, sick node   75 stopped, try again   78 bad configuration   130 Ctrl-C
 """
 _PIPE_CLOSED = 128 + 13  # what a shell reports for a program that SIGPIPE ended

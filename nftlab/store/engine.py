@@ -198,8 +198,7 @@ def _migrate(engine: Engine, *, only_if_empty: bool) -> str | None:
     config = Config()
     config.set_main_option("script_location", str(shipped("db")).replace("%", "%%"))
     with _alone(engine), engine.execution_options(nftlab_writes=True).begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        _wait_for_migrations(connection)
         before = _read_version(connection)
         if before == SCHEMA:
             return before
@@ -210,12 +209,18 @@ def _migrate(engine: Engine, *, only_if_empty: bool) -> str | None:
         return before
 
 
+def _wait_for_migrations(connection: Connection) -> None:
+    """For those of other processes, however long they take, on Postgres; a SQLite file has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+
+
 @contextmanager
 def making_tables(engine: Engine) -> Iterator[None]:
     """Only one process at a time adds tables that others bring (Optuna's) to the database."""
     with _alone(engine), engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        _wait_for_migrations(connection)
         yield
 
 

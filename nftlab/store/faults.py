@@ -81,7 +81,10 @@ def _postgres(url: URL, error: BaseException | None) -> NftlabError | None:
     if isinstance(error, psycopg.errors.DiskFull):
         return OutageError(f"{where}: {line}", "free space on the server's disk, then start again")
     if isinstance(error, psycopg.errors.LockNotAvailable):
-        return OutageError(f"{where}: rows stayed locked by another session", "pg_stat_activity shows whose; pg_terminate_backend ends it")
+        return OutageError(
+            f"{where}: rows stayed locked by another session",
+            "pg_stat_activity shows whose: wait for it, or end it with pg_terminate_backend",
+        )
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction | psycopg.errors.InsufficientPrivilege):
         return DatabaseError(f"cannot write {where}: {line}", f"GRANT ALL ON SCHEMA public TO {url.username or 'the user'} {_ELSEWHERE}")
     if isinstance(error, psycopg.OperationalError | psycopg.errors.IdleInTransactionSessionTimeout):

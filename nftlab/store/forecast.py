@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, Connection, Engine, Row, and_, cast, func, select, true, type_coerce
+from sqlalchemy import Connection, Engine, Row, and_, func, select, true
 
 from nftlab.hypers import build, cost_key
 from nftlab.store.runs import HOUR, now
@@ -47,11 +47,10 @@ class _Load:
 def cost_left(engine: Engine, *, sweep: str | None = None) -> Forecast:
     """What the queued and running jobs (of one `sweep`) will still cost."""
     mine = jobs.c.sweep == sweep if sweep is not None else true()
-    fields: Any = type_coerce(jobs.c.config, JSON) if engine.dialect.name == "sqlite" else cast(jobs.c.config, JSON)
-    groups = (  # by all that the cost depends on: jobs are too many to be read one by one
+    groups = (  # by pack key: its jobs share all that the cost depends on, and are too many to be read one by one
         select(func.min(jobs.c.config).label("config"), func.count().label("jobs"), func.sum(jobs.c.epoch).label("done"))
         .where(mine, jobs.c.state.in_(OPEN))
-        .group_by(jobs.c.pack_key, fields["ratio_simp"].as_string())
+        .group_by(jobs.c.pack_key)
     )
     with engine.connect() as connection:
         loads = [_load(json.loads(row.config), row.jobs, row.done) for row in connection.execute(groups)]
@@ -60,14 +59,13 @@ def cost_left(engine: Engine, *, sweep: str | None = None) -> Forecast:
 
 def cost_of(engine: Engine | None, sweeps: Iterable[Sweep]) -> Forecast:
     """What all jobs of sweeps cost from their beginning, launched or not; without a job table no speed is known."""
-    counted: dict[tuple[str, Any], tuple[Mapping[str, Any], int]] = {}
+    counted: dict[str, tuple[Mapping[str, Any], int]] = {}
     to_propose = 0  # jobs of trials that no sampler has proposed yet: what they cost is not known
     for sweep in sweeps:
         to_propose += (sweep.asked - len(sweep.trials)) * len(sweep.seeds)
         for trial in sweep.trials:
-            alike = trial.pack_key, trial.config.get("ratio_simp")
-            config, count = counted.get(alike, (trial.config, 0))
-            counted[alike] = config, count + len(sweep.seeds)
+            config, count = counted.get(trial.pack_key, (trial.config, 0))
+            counted[trial.pack_key] = config, count + len(sweep.seeds)
     if engine is None:
         return Forecast(unknown_jobs=sum(count for _, count in counted.values()) + to_propose)
     with engine.connect() as connection:

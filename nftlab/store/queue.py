@@ -85,10 +85,8 @@ class Queue:
         """For so many leases nothing is taken back: after a call that the table did not answer nobody could renew a lease either."""
         self._pardon_ends = max(self._pardon_ends, time.monotonic() + leases * self.lease)
 
-    def pardoned(self) -> bool:
+    def overdue(self) -> bool:
         """Whether there are jobs whose lease ran out and that are not taken back yet."""
-        if not self._pardons():
-            return False
         with session(self._engine, None) as talk:
             return bool(talk.ask("expired"))
 

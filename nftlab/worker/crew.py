@@ -112,8 +112,9 @@ class Member:
             code = self._process.exitcode or 0
             how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"left with code {code}"
             lines += [how.encode()] if code else []
-        for line in lines:
-            print(f"{self._name}: {line.decode(errors='replace')}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError, ValueError):  # a full disk under the log is no reason to stop
+            for line in lines:
+                print(f"{self._name}: {line.decode(errors='replace')}", file=sys.stderr, flush=True)
         return not alive
 
 

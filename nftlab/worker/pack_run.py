@@ -136,6 +136,7 @@ class PackRun:
                     self.pulse.epoch()
                     self.queue.stalled_after = self.pulse.stalled_after
                 self.spool.put(partial(self._record, report.rows))
+                self._acknowledge()  # before others are judged or claimed: the trainer may wait for it
                 self.spool.put(partial(self._finish, report.outcomes))
                 self.spool.put(partial(self._prune, report.rows))
             elif isinstance(report, Note):

@@ -32,8 +32,9 @@ class WarmTrainer:
         if self.handle.gone:
             self.handle.kill()
             self.handle, self.ready = self._spawn(), None
-        if self.ready is None:
             self._look_up_code()
+        if self.ready is None:
+            self.code |= snapshots(self._engine)
             answer = self._answer(None)
             self.ready = answer if isinstance(answer, Ready) else None
         return self.ready is not None
@@ -58,7 +59,6 @@ class WarmTrainer:
         if any(self.code[part] != found for part, found in now.items()):
             self.code |= now
             self._say(f"the checkout changed: what trains from now on is code {named(now)}")
-        self.code |= snapshots(self._engine)
 
     def _answer(self, order: Prepare | Measure | None) -> Report | None:
         """What the trainer answers, None when a stop came between. Raises SickNodeError when it cannot or dies."""

@@ -41,9 +41,10 @@ NewTrainer = Callable[..., TrainerHandle]  # of (device, runs, deterministic=…
 def run_worker(options: WorkerOptions, trainer: NewTrainer = TrainerHandle) -> int:
     """Works until drained or stopped; returns the exit code.
 
-    0 drained and nothing failed, 1 drained with failed jobs in the sweeps it worked on, 75 after SIGTERM, SIGUSR1 or the end of
-    the budget, 130 after Ctrl-C. Raises what ends it otherwise, `exit_code` telling: SickNodeError, DatabaseError (69),
-    FencedError (75), SchemaError, ConfigError (78). Claimed jobs are handed back first. Nothing is written to stdout.
+    0 drained and nothing failed, 1 drained with failed jobs in the sweeps it worked on or a search that cannot go on, 75 after
+    SIGTERM, SIGUSR1 or the end of the budget, 130 after Ctrl-C. Raises what ends it otherwise, `exit_code` telling: SickNodeError,
+    DatabaseError (69), FencedError (75), SchemaError, ConfigError (78). Claimed jobs are handed back first. Nothing is written
+    to stdout.
     A database that was reached and then does not answer is waited for: as long as there is something to train, then for `patience`.
     """
     engine = open_db(options.db, create=True)
@@ -283,7 +284,7 @@ class Session:
 
     def _may_leave(self) -> bool:
         if self.options.drain_now:
-            return self.queue.peek() is None and not self.queue.pardoned()
+            return self.queue.peek() is None and not self.queue.overdue()
         # in this order: trials that are proposed in between are seen as jobs
         return self.options.drain and not self.proposer.left() and self.queue.drained()
 

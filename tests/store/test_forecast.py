@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import Engine
 
 from nftlab.hypers import build, cost_key
-from nftlab.spec import load_text
 from nftlab.speeds import Speed
 from nftlab.store import Forecast, Queue, cost_left, cost_of, launch, remember
 from tests.store.jobtable import ANN, BOB, CODE, DONE, epoch, expire, make_sweep, sql
@@ -32,18 +31,6 @@ def test_what_is_known_is_counted_and_the_rest_is_not_guessed(engine: Engine) ->
     remember(engine, "old gpu", KEYS[1], [speed(0.02)])
     assert cost_of(engine, [SWEEP]) == Forecast(36.0, 18.0, 108.0, 0, 0, 36.0, ("gpu", "old gpu"))
     assert cost_of(engine, [SWEEP, make_sweep("more", trials=1, seeds=1)]).device_hours == 38.0
-
-
-def test_nft_costs_by_the_share_of_its_epochs_that_are_simplified(engine: Engine) -> None:
-    """Though its trials train as one program whatever that share is."""
-    text = "name: s\nmethod: grid\nmetric: {name: val/error}\nparameters:\n  dataset: {value: digits}\n  algorithm: {value: nft}\n"
-    sweep = load_text(f"{text}  epochs: {{value: 10}}\n  ratio_simp: {{values: [0.25, 0.75]}}\nnftlab: {{seeds: 2}}\n")
-    assert len({trial.pack_key for trial in sweep.trials}) == 1
-    for trial, hours in zip(sweep.trials, (1.0, 3.0), strict=True):
-        remember(engine, "gpu", cost_key(build(trial.config)), [speed(hours)])
-    assert cost_of(engine, [sweep]).device_hours == 2 * 10 * (1 + 3)
-    launch(engine, sweep, code=CODE)
-    assert cost_left(engine).device_hours == 2 * 10 * (1 + 3)
 
 
 def test_only_the_epochs_that_are_left_cost(engine: Engine, queue: Queue) -> None:

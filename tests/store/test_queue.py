@@ -193,11 +193,10 @@ def test_for_a_while_after_its_start_or_a_sleep_a_worker_takes_nothing_back(engi
     queue.claim(ANN, 9, CODE)
     expire(engine)
     queue.pardon(1 / 3)
-    assert (queue.claim(BOB, 1, CODE), queue.pardoned()) == ([], True)
+    assert (queue.claim(BOB, 1, CODE), queue.overdue()) == ([], True)
     time.sleep(0.15)
-    assert not queue.pardoned()
     monkeypatch.setattr("nftlab.store.queue._slept", lambda: 1e9)
-    assert (queue.claim(BOB, 1, CODE), queue.pardoned()) == ([], True)
+    assert (queue.claim(BOB, 1, CODE), queue.overdue()) == ([], True)
     time.sleep(0.65)
     assert len(queue.claim(BOB, 9, CODE)) == 3
 

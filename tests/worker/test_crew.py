@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,19 @@ def test_the_most_serious_code_counts(lab: Lab, codes: list[int], worst: int) ->
     told = {f"cuda:{index}: left with code {code}" for index, code in enumerate(codes) if code not in (0, 99)}
     told |= {"cuda:0: last wor", "cuda:0: killed by SIGKILL"} if 99 in codes else set()
     assert set(err.splitlines()) == told
+
+
+def test_a_full_disk_under_the_log_ends_nobody(lab: Lab) -> None:
+    with open("/dev/full", "w") as full:
+        script = _SCRIPT.format(crew=[("cuda:0", 1), ("cpu", 1)], work="listen")
+        crew = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=full, text=True, process_group=0)
+    lab.started.append(crew)
+    lab.until(lambda: ended(crew) or len(spawned(crew.pid)) == 2)
+    time.sleep(1)  # each says its number when it listens
+    assert crew.poll() is None
+    crew.send_signal(signal.SIGTERM)
+    crew.communicate(timeout=60)
+    assert crew.returncode in (75, 120), "120 is Python's word for a last line that could not be written"
 
 
 def test_devices_as_they_are_named() -> None:

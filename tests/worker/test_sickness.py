@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from functools import partial
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -18,11 +19,14 @@ from nftlab.hypers import build
 from nftlab.train import Checkpoint, Member, Pack, checkpoint
 from nftlab.train.checkpoint import save
 from nftlab.worker import SickNodeError, WorkerOptions
+from nftlab.worker.budget import Wishes
 from nftlab.worker.handle import TrainerHandle
 from nftlab.worker.messages import Failed
 from nftlab.worker.pack_run import Berth, PackRun
 from nftlab.worker.pack_size import Choice
 from nftlab.worker.spool import Outage
+from nftlab.worker.warm import WarmTrainer
+from tests.worker import toy
 from tests.worker.conftest import Lab, alive, trainer_of
 from tests.worker.hanging import hang
 from tests.worker.shared import check_curves, head_start
@@ -192,17 +196,22 @@ def test_other_code_is_refused_when_strict(lab: Lab, capfd: pytest.CaptureFixtur
     assert "launched from code 0123456" in capfd.readouterr().err
 
 
-def test_a_trainer_is_recorded_with_the_code_that_lay_there_when_it_started(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """As after a pull into the checkout of a worker whose trainer then died."""
-    lab.sweep()
-    found = [{"git_sha": "a" * 40, "dirty": None}]
-    monkeypatch.setattr("nftlab.worker.warm.identity", lambda: found.pop() if found else {"git_sha": "b" * 40, "dirty": None})
-    assert lab.work() == 0
-    (job,) = lab.jobs()
-    assert job.circumstances["git_sha"] == "b" * 40
-    assert f"the checkout changed: what trains from now on is code {'b' * 12}" in capfd.readouterr().err
+def test_a_trainer_is_recorded_with_the_code_that_lay_there_when_it_started(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a pull into the checkout of a worker: a trainer that died is followed by one that runs the new code."""
+    lying = {"git_sha": "a" * 40, "dirty": None}
+    monkeypatch.setattr("nftlab.worker.warm.identity", lambda: dict(lying))
+    said: list[str] = []
+    spawn = partial(TrainerHandle, "cpu", lab.runs, deterministic=False, serve=toy.serve, method="fork")
+    with Wishes(None) as signals:
+        warm = WarmTrainer(spawn, lab.engine, signals, said.append)
+        lying["git_sha"] = "b" * 40
+        assert warm.start()
+        assert (warm.code["git_sha"], said) == ("a" * 40, []), "it lived before the pull"
+        os.kill(warm.handle.pid, signal.SIGKILL)
+        lab.until(lambda: warm.handle.gone)
+        assert warm.start()
+        assert (warm.code["git_sha"], said) == ("b" * 40, [f"the checkout changed: what trains from now on is code {'b' * 12}"])
+        warm.handle.kill()
 
 
 def test_a_checkpoint_of_other_fields_starts_its_job_over(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
