@@ -114,6 +114,7 @@ def test_a_scaled_table_and_the_full_one_stay_apart(invoke: Invoke, mine: Path) 
     assert (mine / "reports" / "out" / "mine" / "table1-at-0.1.html").is_file()
 
 
+@pytest.mark.ci
 def test_from_the_paper_to_its_table_through_a_real_worker(invoke: Invoke, mine: Path) -> None:
     assert invoke(*SMALL, "--launch").exit_code == 0
     assert invoke("worker", "--drain", "--no-wandb", "--device", "cpu").exit_code == 0

@@ -65,6 +65,7 @@ def test_a_search_from_launch_to_report(searching: Invoke) -> None:
     assert {job["state"] for job in read(searching("job", "list", "--json"))} == {"done", "pruned"}
 
 
+@pytest.mark.ci
 def test_launching_and_reading_a_search_needs_no_optuna(searching: Invoke) -> None:
     assert loaded("sweep", "launch", "found.yaml") & (HEAVY - {"alembic"}) == set()
     for command in (("sweep", "launch", "found.yaml"), ("sweep", "verify", "found"), ("status",)):

@@ -96,6 +96,7 @@ def test_a_worker_on_a_served_database(invoke: Invoke, place: Path, port: int) -
         assert invoke("sweep", "verify", "small", "--db", url).exit_code == 0
 
 
+@pytest.mark.ci
 def test_a_port_that_is_taken(place: Path, invoke: Invoke) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = invoke("db", "serve", "--dir", place, "--host", "127.0.0.1", "--port", taken.getsockname()[1])

@@ -117,8 +117,8 @@ def test_groups_that_train_one_after_the_other_keep_their_recordings(monkeypatch
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
     monkeypatch.setattr(torch.cuda, "stream", contextlib.nullcontext)
     members = [
-        *tiny.members(2, "nft", network="cnn-a", epochs=9, n_f=2, ratio_simp=0.9),
-        *tiny.members(4, "nft", network="cnn-a", epochs=9, n_f=2, ratio_simp=0.0)[2:],
+        *tiny.members(2, "nft", epochs=9, simplifier="fc", ratio_simp=0.9),
+        *tiny.members(4, "nft", epochs=9, simplifier="fc", ratio_simp=0.0)[2:],
     ]
     pack = Pack(tiny.task(n=8 * 20), members)
     pack._way = MAPPED + GRAPH

@@ -135,6 +135,7 @@ def test_the_most_serious_code_counts(lab: Lab, codes: list[int], worst: int) ->
     assert set(err.splitlines()) == told
 
 
+@pytest.mark.ci
 def test_a_full_disk_under_the_log_ends_nobody(lab: Lab) -> None:
     with open("/dev/full", "w") as full:
         script = _SCRIPT.format(crew=[("cuda:0", 1), ("cpu", 1)], work="listen")
@@ -157,6 +158,7 @@ def test_devices_as_they_are_named() -> None:
             devices(wrong)
 
 
+@pytest.mark.ci
 def test_all_is_the_cpu_where_there_is_no_cuda_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert devices("all") == ["cpu"]
