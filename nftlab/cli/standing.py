@@ -43,9 +43,10 @@ def show(name: Name, as_json: Json = False, db: Db = None) -> None:
     from nftlab import store
 
     sweep, engine = sweep_name(name), to_read(db)
-    found = next((one for one in _all(engine) if one["sweep"] == sweep), None) if engine is not None else None
-    if engine is None or found is None:
+    if engine is None:
         raise NotFoundError(f"sweep {sweep!r} was never launched", "see nftlab sweep list")
+    store.check_launched(engine, sweep)
+    found = next(one for one in _all(engine) if one["sweep"] == sweep)
     status, forecast = store.status(engine, sweep=sweep), store.cost_left(engine, sweep=sweep)
     found |= {key: status[key] for key in ("jobs_per_hour", "eta_seconds", "failures")}
     if as_json:

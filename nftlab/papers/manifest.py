@@ -53,11 +53,12 @@ def load_paper(name: str) -> Paper:
     if name not in known:
         raise NotFoundError(f"no paper {name!r}{nearest(name, known)}", f"known are: {', '.join(known) or 'none'}")
     path = next(file for root in _roots() if (file := root / name / PAPER).is_file())
-    problems = Problems(str(path))
     try:
-        root = read(path.read_text(encoding="utf-8"), problems)
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise NotFoundError(f"{path} cannot be read: {error}") from error
+    problems = Problems(str(path))
+    root = read(text, problems)
     paper = _paper(root, name) if root else None
     problems.raise_any()
     assert paper is not None  # without a paper there is a problem

@@ -36,14 +36,17 @@ class SweepPlan:
 
     @property
     def to_launch(self) -> bool:
-        """Whether a launch would add anything; a search that was launched proposes the rest by itself."""
-        return not self.states or (self.sweep.search is None and self.jobs > sum(self.states.values()))
+        """Whether a launch would add anything; a search that was launched proposes what is absent by itself."""
+        return not self.states or (self.sweep.search is None and self._absent > 0)
 
     @property
     def waits(self) -> bool:
-        """Whether there is work for a worker."""
-        unproposed = self.sweep.search is not None and self.jobs > sum(self.states.values())
-        return bool(self.states) and (unproposed or self.states["queued"] + self.states["running"] > 0)
+        """Whether there is work for a worker, once nothing is to be launched."""
+        return self._absent + self.states["queued"] + self.states["running"] > 0
+
+    @property
+    def _absent(self) -> int:
+        return self.jobs - sum(self.states.values())
 
 
 def item_sweeps(item: Item, scale: float = 1.0) -> dict[str, Sweep]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from nftlab.errors import UsageError
+from nftlab.methods.base import bounds
 from nftlab.pictures.snapshots import Snapshot
 from nftlab.report.canvas import Palette
 
@@ -43,8 +44,8 @@ def plane(snapshot: Snapshot) -> Plane:
     across, down = (torch.linspace(float(a), float(b), _SIDE, dtype=x.dtype) for a, b in zip(low, high, strict=True))
     grid = torch.stack([across.repeat(_SIDE), down.repeat_interleave(_SIDE)], 1)
     probability = snapshot.probabilities(grid)[:, 1].view(_SIDE, _SIDE)
-    batches = zip(x.split(snapshot.member.hypers.batch_size), y.split(snapshot.member.hypers.batch_size), strict=True)
-    parts = (across, down, probability, x, torch.cat([snapshot.shown(*batch) for batch in batches]), y)
+    batches = (slice(*edges) for edges in bounds(len(x), snapshot.member.hypers.batch_size))
+    parts = (across, down, probability, x, torch.cat([snapshot.shown(x[rows], y[rows]) for rows in batches]), y)
     return Plane(snapshot.epoch, *(part.numpy() for part in parts))
 
 
