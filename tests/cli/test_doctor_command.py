@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.cli.helpers import Invoke, read
 
 
@@ -10,6 +12,7 @@ def test_a_machine_that_runs_the_tests_is_well(invoke: Invoke) -> None:
     assert [check["name"] for check in found["checks"]] == ["python", "torch", "gpu", "database", "runs", "data", "wandb", "git", "slurm"]
 
 
+@pytest.mark.ci
 def test_what_must_be_mended_exits_1(invoke: Invoke) -> None:
     result = invoke("doctor", "--db", "sqlite:////proc/nftlab.sqlite", "--runs", "/proc/runs")
     assert result.exit_code == 1

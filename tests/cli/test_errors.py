@@ -122,6 +122,7 @@ def test_without_home_user_or_locale(run: Run, folder: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.ci
 def test_output_in_a_pipe_has_no_colours_even_where_a_terminal_would(run: Run, folder: Path) -> None:
     run("sweep", "launch", "small.yaml")
     for arguments in (["job", "list"], ["status"], ["sweep", "launch", "small.yaml"]):

@@ -37,6 +37,7 @@ def test_reading_a_database_at_head_loads_nothing_heavy(arguments: list[str], la
     assert modules & HEAVY == set()
 
 
+@pytest.mark.ci
 def test_launching_needs_no_torch(folder: Path) -> None:
     assert loaded("sweep", "launch", "small.yaml") & (HEAVY - {"alembic"}) == set()
     assert loaded("sweep", "launch", "small.yaml") & HEAVY == set()
@@ -47,6 +48,7 @@ def test_status_without_a_database(folder: Path) -> None:
     assert loaded("status") & HEAVY == set()
 
 
+@pytest.mark.ci
 def test_a_worker_leaves_torch_to_its_trainer(launched: Invoke) -> None:
     """It would hold 400 MB for nothing: what the trainer reports must be plain values."""
     assert loaded("worker", "--drain", "--no-wandb") & {"torch", "numpy", "wandb", "optuna"} == set()

@@ -76,6 +76,7 @@ except DiskError as error:
 """
 
 
+@pytest.mark.ci
 def test_a_full_disk_is_a_disk_error_and_leaves_what_was_there(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.stdout == "refused\n", done.stderr

@@ -8,6 +8,7 @@ from tests.track.offline import runs
 from tests.worker.conftest import Lab
 
 
+@pytest.mark.ci
 def test_the_next_worker_copies_what_a_killed_one_could_not(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     lab.sweep(epochs=5)

@@ -57,6 +57,7 @@ def test_nothing_to_do_is_success(lab: Lab) -> None:
     assert not Path(lab.runs).exists()
 
 
+@pytest.mark.ci
 def test_a_new_job_table_beside_old_checkpoints(lab: Lab) -> None:
     lab.sweep(epochs=4)
     (row,) = lab.jobs()

@@ -120,6 +120,7 @@ def test_a_worker_that_overslept_its_lease_changes_nothing(lab: Lab) -> None:
     assert other.beat(taken, progressed=True) == set()
 
 
+@pytest.mark.ci
 def test_a_job_that_was_through_when_its_worker_died_keeps_its_best_weights(lab: Lab) -> None:
     lab.sweep(epochs=3)
     head_start(lab, [3])  # every epoch is recorded, the finish is not

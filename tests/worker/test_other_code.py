@@ -48,6 +48,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     return run
 
 
+@pytest.mark.ci
 def test_other_code_is_refused_under_strict_and_the_job_goes_back(call: Call) -> None:
     refused = call("edited", "worker", "--drain", "--no-wandb", "--device", "cpu", "--strict")
     assert refused.returncode == 78, refused.stderr

@@ -128,6 +128,7 @@ def test_only_full_packs_tell_their_speed() -> None:
     assert pace.speed() is None
 
 
+@pytest.mark.ci
 def test_a_worker_measures_and_the_next_remembers(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
     lab.sweep("first", seeds=4)
     assert lab.work() == 0

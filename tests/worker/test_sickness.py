@@ -214,6 +214,7 @@ def test_a_trainer_is_recorded_with_the_code_that_lay_there_when_it_started(lab:
         warm.handle.kill()
 
 
+@pytest.mark.ci
 def test_a_checkpoint_of_other_fields_starts_its_job_over(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
     """As after an update of nftlab that gave the algorithm one more hyper-parameter: the job is not to blame."""
     lab.sweep()

@@ -22,6 +22,7 @@ def test_a_paused_sweep_is_left_alone_and_said_to_be_there(lab: Lab, capfd: pyte
     assert [row.attempts for row in lab.jobs()] == [0, 0]
 
 
+@pytest.mark.ci
 def test_cancelling_ends_an_epoch_in_the_middle_and_the_trainer_goes_on_with_others(lab: Lab) -> None:
     lab.sweep("gone", **LONG)
     worker = lab.start(lease=1)
