@@ -9,7 +9,8 @@ from typing import Any
 from nftlab.store.records import Claim, Worker, last_line
 from nftlab.store.session import Session
 
-MAX_LOSSES = 5  # lost workers in a row, without an epoch recorded in between, that quarantine a job
+MAX_LOSSES = 5  # lost workers in a row, none of which came past the epoch before, that quarantine a job
+COMPANY = 3  # from this many of them on its company is not risked again, and shows to be innocent by training on
 CHUNK = 500  # jobs per statement when a user's verb touches many
 
 # A user's verbs: the states they apply to, and the one they lead to.
@@ -29,11 +30,17 @@ def departure(row: Any, target: str, cause: str, error: str | None = None) -> di
 
 
 def loss(row: Any, cause: str) -> dict[str, Any]:
-    """A job whose worker or trainer was lost: queued again, but quarantined by the fifth loss without an epoch in between."""
+    """A job whose worker or trainer was lost: queued again, but quarantined by the fifth loss in a row at its furthest epoch.
+
+    A loss among epochs that an earlier attempt came through (they are trained again from a checkpoint) is not the job's doing: it
+    does not count. It does not end the row either, or a job that kills its trainers at one late epoch would do so for ever.
+    """
+    if row.trained is not None and row.trained < row.epoch:
+        return departure(row, "queued", cause)
     losses = row.losses + 1
     if losses < MAX_LOSSES:
-        return departure(row, "queued", cause) | {"losses": losses}
-    error = f"{losses} workers in a row were lost training this job, no epoch recorded in between; last: {cause}"
+        return departure(row, "queued", cause) | {"losses": losses, "alone": losses >= COMPANY}
+    error = f"{losses} workers in a row were lost training this job, none came past epoch {row.epoch}; last: {cause}"
     return departure(row, "quarantined", cause, error) | {"losses": losses}
 
 

@@ -152,9 +152,12 @@ class Queue:
         With `alone` they train without neighbours from now on. Causes "lost-trainer" and "stalled" count as losses, like an expired lease.
         """
         with session(self._engine, self._patience) as talk:
-            rows = self._held(talk, claims).values()
-            leaves = [loss(row, cause) if cause in LOSSES else departure(row, "queued", cause) for row in rows]
-            leave(talk, [gone | {"alone": alone} for gone in leaves])
+            held = self._held(talk, claims)
+            if cause in LOSSES:
+                leaves = [loss(row, cause) for row in talk.ask("lost", ids=talk.among(held))]
+            else:
+                leaves = [departure(row, "queued", cause) for row in held.values()]
+            leave(talk, [gone | {"alone": alone or gone["alone"]} for gone in leaves])
 
     def refund(self, claims: Sequence[Claim], worker: Worker, *, cause: str) -> int:
         """Take back the retries that crashes of these attempts cost, as they were the machine's; returns how many jobs got theirs back.

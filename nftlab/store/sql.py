@@ -100,6 +100,10 @@ WITH given AS MATERIALIZED (
 SELECT id FROM ours WHERE state IN ('running', 'done')
 """
 
+# What decides whether a loss counts against a job; trained: the last epoch that this very attempt recorded.
+_LOST = """id, token, losses, retries, epoch,
+            (SELECT max(epoch) FROM epoch_rows WHERE job_id = jobs.id AND token = jobs.token) AS trained"""
+
 _CANCEL = "UPDATE jobs SET state = 'cancelled', lease_until = NULL, finished_at = {now} WHERE id {among}"
 
 TEMPLATES: dict[str, str] = {
@@ -155,9 +159,10 @@ TEMPLATES: dict[str, str] = {
         INSERT INTO transitions (job_id, source, target, who, host, why, at, token)
         SELECT job_id, 'running', :target, worker, host, :why, {now}, token FROM attempts
         WHERE job_id = :job_id AND token = :token""",
-    "expired": """
-        SELECT id, token, losses, retries, lease_until >= progress_at + stalled_after AS stalled FROM jobs
-        WHERE state = 'running' AND lease_until < {now} ORDER BY lease_until LIMIT 1000 {skip_locked}""",
+    "lost": f"SELECT {_LOST} FROM jobs WHERE id {{among}}",
+    "expired": f"""
+        SELECT {_LOST}, lease_until >= progress_at + stalled_after AS stalled FROM jobs
+        WHERE state = 'running' AND lease_until < {{now}} ORDER BY lease_until LIMIT 1000 {{skip_locked}}""",
     "lock": "SELECT id, token, state, losses, retries, max_retries FROM jobs WHERE id {among} ORDER BY id {lock}",
     "progress": "UPDATE jobs SET progress_at = {now}, stalled_after = :stalled_after WHERE id {among}",
     "renew": "UPDATE jobs SET lease_until = {least}({now} + :lease, progress_at + stalled_after) WHERE id {among}",
@@ -166,9 +171,8 @@ TEMPLATES: dict[str, str] = {
         VALUES (:job_id, :epoch, :values, :seconds, :token, {now})
         ON CONFLICT (job_id, epoch) DO UPDATE SET "values" = excluded."values", seconds = excluded.seconds,
             token = excluded.token, at = excluded.at""",
-    "epoch": """
-        UPDATE jobs SET losses = 0, seconds = seconds + CASE WHEN epoch < :epoch THEN :seconds ELSE 0 END,
-            epoch = CASE WHEN epoch < :epoch THEN :epoch ELSE epoch END WHERE id = :job_id""",
+    # one that is trained again is no step forward, and its seconds are counted already
+    "epoch": "UPDATE jobs SET epoch = :epoch, seconds = seconds + :seconds, losses = 0 WHERE id = :job_id AND epoch < :epoch",
     "best": "UPDATE jobs SET best_epoch = :epoch, val_error = :val_error, test_error = :test_error WHERE id = :job_id",
     "checkpoint": """
         UPDATE jobs SET previous = checkpoint, previous_sha = checkpoint_sha, checkpoint = :checkpoint,

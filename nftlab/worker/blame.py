@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nftlab.worker.pack_run import PackRun
 
 FAILED = 1  # how trackers are told that an attempt failed
-LOST = "lost-trainer"  # the store counts it: five in a row without an epoch quarantine a job
+LOST = "lost-trainer"  # the store counts it: five in a row at one epoch quarantine a job
 _SICK = {"data", "disk", "device"}  # failures that the next job would meet too
 
 

@@ -127,6 +127,7 @@ class Table:
             assert self.queue.beat(picked, progressed=True) == stale
         elif verb == "record":
             assert self.queue.record_epoch([(claim, epoch(1)) for claim in picked]) == stale
+            self.losses -= Counter({job: self.losses[job] for job in live - set(self.author)})  # trained again is no step forward
             self.author |= {job: self.holder[job] for job in live}
         elif verb == "finish":
             told_before = {claim.job_id for claim in picked if self.finisher.get(claim.job_id) == claim.token}
@@ -144,8 +145,6 @@ class Table:
         self.expired -= live
         self.retries.update(live if verb == "crash" else ())
         self.losses.update(live if verb == "lost" else ())
-        if verb == "record":
-            self.losses -= Counter({job: self.losses[job] for job in live})
         if verb not in ("beat", "record"):
             for job in live:
                 del self.holder[job]

@@ -25,6 +25,19 @@ def row(engine: Engine, claim: Claim) -> Any:
     return next(job for job in jobs(engine) if job.job_id == claim.job_id)
 
 
+def losses(engine: Engine) -> int:
+    """Of the only job there is."""
+    return int(sql(engine, "SELECT losses FROM jobs")[0].losses)
+
+
+def lose(engine: Engine, queue: Queue, claim: Claim, how: str) -> None:
+    """The worker falls silent until its lease runs out, or says in what way its trainer was lost."""
+    if how == "lease":
+        expire(engine)
+    else:
+        queue.release([claim], cause=how)
+
+
 def test_claim_takes_the_head_and_its_kin_in_launch_order(engine: Engine, queue: Queue) -> None:
     launch(engine, make_sweep(trials=2, seeds=2, packs=2), code=CODE)
     head = queue.peek()
@@ -224,10 +237,7 @@ def test_five_losses_in_a_row_quarantine_unless_an_epoch_was_recorded(engine: En
         [claim] = queue.claim(ANN, 1, CODE)
         if loss == 4:
             queue.record_epoch([(claim, epoch(1))])
-        if how == "lease":
-            expire(engine)
-        else:
-            queue.release([claim], cause=how)
+        lose(engine, queue, claim, how)
     assert queue.claim(ANN, 1, CODE) == []
     job = row(engine, claim)
     assert (job.state, job.retries) == ("quarantined", 0)
@@ -235,6 +245,41 @@ def test_five_losses_in_a_row_quarantine_unless_an_epoch_was_recorded(engine: En
     assert queue.drained()
     assert queue.retry([job.job_id]) == 1
     assert len(queue.claim(ANN, 1, CODE)) == 1
+
+
+@pytest.mark.parametrize("how", ["lease", "lost-trainer"])
+def test_epochs_trained_again_do_not_save_a_job_that_always_ends_its_trainer(engine: Engine, queue: Queue, how: str) -> None:
+    """It resumes at a checkpoint before its last epoch, trains to where it was, and takes its trainer down again."""
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    [claim] = queue.claim(ANN, 1, CODE)
+    queue.record_epoch([(claim, epoch(number)) for number in (1, 2, 3)])
+    for _ in range(4):
+        lose(engine, queue, claim, how)
+        [claim] = queue.claim(ANN, 1, CODE)
+        queue.record_epoch([(claim, epoch(number)) for number in (2, 3)])
+    lose(engine, queue, claim, how)
+    assert queue.claim(ANN, 1, CODE) == []
+    assert (row(engine, claim).state, row(engine, claim).error) == (
+        "quarantined",
+        f"5 workers in a row were lost training this job, none came past epoch 3; last: {'lease expired' if how == 'lease' else how}",
+    )
+
+
+@pytest.mark.parametrize("how", ["lease", "lost-trainer"])
+def test_a_loss_among_epochs_trained_again_counts_neither_way(engine: Engine, queue: Queue, how: str) -> None:
+    """The job came through there before, so it is not what ends its workers; nor has it come further."""
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    [claim] = queue.claim(ANN, 1, CODE)
+    queue.record_epoch([(claim, epoch(number)) for number in (1, 2, 3)])
+    lose(engine, queue, claim, how)
+    for _ in range(7):
+        [claim] = queue.claim(ANN, 1, CODE)
+        queue.record_epoch([(claim, epoch(2))])
+        lose(engine, queue, claim, how)
+    [claim] = queue.claim(ANN, 1, CODE)
+    assert losses(engine) == 1
+    queue.record_epoch([(claim, epoch(4))])
+    assert losses(engine) == 0
 
 
 def test_a_crash_backs_off_alone_until_retries_are_spent(engine: Engine, queue: Queue) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from nftlab.store import Claim, Queue, Worker
 from nftlab.train.checkpoint import load
 from tests.track.offline import runs
+from tests.worker import deadly
 from tests.worker.conftest import Lab, alive, trainer_of
 from tests.worker.shared import head_start
 
@@ -129,3 +130,14 @@ def test_a_job_that_was_through_when_its_worker_died_keeps_its_best_weights(lab:
     assert (row.state, row.epoch) == ("done", 3)
     best = load(lab.runs / "checkpoints" / row.job_key / "best.safetensors")
     assert (best.meta["epoch"], best.meta["val_error"]) == (row.best_epoch, row.val_error)
+
+
+@pytest.mark.ci
+def test_a_job_that_always_kills_its_trainer_at_one_epoch_is_given_up_and_costs_its_company_nothing(lab: Lab) -> None:
+    lab.sweep(seeds=3, epochs=5)
+    assert deadly.with_deadly_trainer(lab.options(pack=3)) == 1
+    innocent, guilty, other = lab.jobs()
+    assert [(row.state, row.epoch) for row in (innocent, guilty, other)] == [("done", 5), ("quarantined", deadly.EPOCH - 1), ("done", 5)]
+    assert lab.causes(guilty) == ["lost-trainer"] * 5
+    assert lab.causes(innocent) == lab.causes(other) == ["lost-trainer"] * 3 + ["finished"]
+    assert [row.retries for row in (innocent, guilty, other)] == [0, 0, 0]
