@@ -15,6 +15,7 @@ from nftlab.spec.model import Trial, trial_of
 from nftlab.spec.parameters import MOST_POINTS, Option
 from nftlab.spec.space import Point, Search, Space
 
+MOST_JOBS = 1_000_000  # launched in half a minute
 PROBES = 5000  # trials that check a search's parameters
 TRIES = 1000  # draws for one trial before a random sweep says that there are no more distinct ones
 
@@ -40,6 +41,10 @@ def expand(plan: Plan) -> Expansion | None:
     if len(trials) < len(points) or not points:
         return None
     distinct = {trial.key: trial for trial in trials}
+    seeds = len(plan.extensions.seeds)
+    if (jobs := len(distinct) * seeds) > MOST_JOBS:
+        plan.at["parameters"].fail(f"{len(distinct)} trials of {seeds} seeds are {jobs} jobs; a sweep has at most {MOST_JOBS}", at_key=True)
+        return None
     return Expansion(tuple(distinct.values()), tuple(_notes(plan, declared, len(points))), len(trials) - len(distinct))
 
 

@@ -177,6 +177,12 @@ def test_too_many_points_are_refused_before_they_are_made() -> None:
         grid("epochs: {min: 1, max: 1000}, batch_size: {min: 1, max: 1000}, lr: {min: 1, max: 1000}")
 
 
+def test_too_many_jobs_are_refused_though_trials_and_seeds_alone_are_few_enough() -> None:
+    with pytest.raises(SpecError, match=r"101 trials of 10000 seeds are 1010000 jobs; a sweep has at most 1000000"):
+        grid("epochs: {min: 1, max: 101}", "seeds: 10000")
+    assert len(grid("epochs: {min: 1, max: 100}", "seeds: 10000").seeds) == 10_000
+
+
 RANDOM = """method: random
 run_cap: {cap}
 parameters:
