@@ -30,16 +30,32 @@ class cuda:
     get_device_name = staticmethod(lambda i: f"GPU {{i}}")
 class version:
     cuda = {cuda!r}
+class Matrix:
+    seconds = 0.01
+    def bfloat16(self):
+        half = Matrix()
+        half.seconds /= {gain}
+        return half
+    def __matmul__(self, other):
+        import time
+        time.sleep(self.seconds)
+randn = lambda *shape: Matrix()
 """
 
 
 def test_a_torch_with_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    checks = _torch_of(monkeypatch, tmp_path, FAKE.format(version="2.12.0+cu130", gpus=2, cuda="13.0"))
+    checks = _torch_of(monkeypatch, tmp_path, FAKE.format(version="2.12.0+cu130", gpus=2, cuda="13.0", gain=1))
     assert [(check.name, check.status, check.found) for check in checks] == [("torch", "ok", "2.12.0+cu130"), ("gpu", "ok", "GPU 0, GPU 1")]
 
 
+@pytest.mark.parametrize(("gain", "told"), [(4, "trains faster"), (0.5, "saves no time")])
+def test_a_processor_and_bf16(gain: float, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    bf16 = _torch_of(monkeypatch, tmp_path, FAKE.format(version="2.11.0", gpus=0, cuda=None, gain=gain))[2]
+    assert (bf16.name, bf16.status, told in bf16.found) == ("bf16", "ok", True)
+
+
 @pytest.mark.parametrize(
-    "code", [FAKE.format(version="2.9.1", gpus=0, cuda=None), "raise ImportError('libcudart is missing')", "import os; os.abort()"]
+    "code", [FAKE.format(version="2.9.1", gpus=0, cuda=None, gain=1), "raise ImportError('libcudart is missing')", "import os; os.abort()"]
 )
 def test_a_torch_that_cannot_be_used(code: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (check,) = _torch_of(monkeypatch, tmp_path, code)
@@ -52,7 +68,7 @@ def test_a_gpu_that_torch_does_not_see(cuda: str | None, told: str, monkeypatch:
     smi = tmp_path / "nvidia-smi"
     smi.touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    gpu = _torch_of(monkeypatch, tmp_path, FAKE.format(version="2.11.0", gpus=0, cuda=cuda))[1]
+    gpu = _torch_of(monkeypatch, tmp_path, FAKE.format(version="2.11.0", gpus=0, cuda=cuda, gain=1))[1]
     assert (gpu.status, told in gpu.found) == ("warn", True)
 
 
