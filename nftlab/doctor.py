@@ -122,7 +122,7 @@ def _gpu(gpus: list[str], cuda: str | None) -> Check:
 def _bf16(gain: float | None) -> list[Check]:
     if gain is None:
         return []
-    use = "`precision: bf16` trains faster" if gain >= GAIN else "`precision: bf16` saves no time"
+    use = "`precision: bf16` trains large networks faster" if gain >= GAIN else "`precision: bf16` saves no time"
     return [Check("bf16", "ok", f"products at {gain:.1f} × the speed of fp32: {use} on this processor")]
 
 

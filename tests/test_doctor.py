@@ -48,7 +48,7 @@ def test_a_torch_with_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert [(check.name, check.status, check.found) for check in checks] == [("torch", "ok", "2.12.0+cu130"), ("gpu", "ok", "GPU 0, GPU 1")]
 
 
-@pytest.mark.parametrize(("gain", "told"), [(4, "trains faster"), (0.5, "saves no time")])
+@pytest.mark.parametrize(("gain", "told"), [(4, "trains large networks faster"), (0.5, "saves no time")])
 def test_a_processor_and_bf16(gain: float, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     bf16 = _torch_of(monkeypatch, tmp_path, FAKE.format(version="2.11.0", gpus=0, cuda=None, gain=gain))[2]
     assert (bf16.name, bf16.status, told in bf16.found) == ("bf16", "ok", True)

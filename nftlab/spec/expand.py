@@ -41,11 +41,17 @@ def expand(plan: Plan) -> Expansion | None:
     if len(trials) < len(points) or not points:
         return None
     distinct = {trial.key: trial for trial in trials}
-    seeds = len(plan.extensions.seeds)
-    if (jobs := len(distinct) * seeds) > MOST_JOBS:
-        plan.at["parameters"].fail(f"{len(distinct)} trials of {seeds} seeds are {jobs} jobs; a sweep has at most {MOST_JOBS}", at_key=True)
+    if _too_many(plan, len(distinct), "parameters" if plan.method == "grid" else "run_cap"):
         return None
     return Expansion(tuple(distinct.values()), tuple(_notes(plan, declared, len(points))), len(trials) - len(distinct))
+
+
+def _too_many(plan: Plan, trials: int, key: str) -> bool:
+    """Whether so many trials are too many jobs, which is then reported at `key`."""
+    seeds = len(plan.extensions.seeds)
+    if (jobs := trials * seeds) > MOST_JOBS:
+        plan.at[key].fail(f"{trials} trials of {seeds} seeds are {jobs} jobs; a sweep has at most {MOST_JOBS}", at_key=key == "parameters")
+    return jobs > MOST_JOBS
 
 
 def _declared(plan: Plan) -> dict[str, frozenset[str]]:
@@ -79,7 +85,7 @@ def _searched(plan: Plan, declared: dict[str, frozenset[str]]) -> Expansion | No
     whole = _size(ends) <= PROBES
     points = _grid(ends, declared) if whole else [applying(_draw(ends, index, 0)) for index in range(PROBES)]
     trials = list(_trials(plan, points))
-    if len(trials) < len(points) or plan.extensions.sampler is None:
+    if len(trials) < len(points) or plan.extensions.sampler is None or _too_many(plan, plan.run_cap, "run_cap"):
         return None
     distinct = len({trial.key for trial in trials})
     if whole and distinct < plan.run_cap and not any(parameter.distribution for parameter in plan.parameters.values()):

@@ -9,8 +9,9 @@ from typing import Any
 from nftlab.store.records import Claim, Worker, last_line
 from nftlab.store.session import Session
 
-MAX_LOSSES = 5  # lost workers in a row, none of which came past the epoch before, that quarantine a job
-COMPANY = 3  # from this many of them on its company is not risked again, and shows to be innocent by training on
+MAX_LOSSES = 5  # lost workers in a row, without an epoch recorded in between, that quarantine a job
+# Releases with these causes count as losses: the trainer was killed, by what is not known, or by us because it hung.
+LOSSES = frozenset({"lost-trainer", "stalled"})
 CHUNK = 500  # jobs per statement when a user's verb touches many
 
 # A user's verbs: the states they apply to, and the one they lead to.
@@ -30,17 +31,11 @@ def departure(row: Any, target: str, cause: str, error: str | None = None) -> di
 
 
 def loss(row: Any, cause: str) -> dict[str, Any]:
-    """A job whose worker or trainer was lost: queued again, but quarantined by the fifth loss in a row at its furthest epoch.
-
-    A loss among epochs that an earlier attempt came through (they are trained again from a checkpoint) is not the job's doing: it
-    does not count. It does not end the row either, or a job that kills its trainers at one late epoch would do so for ever.
-    """
-    if row.trained is not None and row.trained < row.epoch:
-        return departure(row, "queued", cause)
+    """A job whose worker or trainer was lost: queued again, but quarantined by the fifth loss without an epoch in between."""
     losses = row.losses + 1
     if losses < MAX_LOSSES:
-        return departure(row, "queued", cause) | {"losses": losses, "alone": losses >= COMPANY}
-    error = f"{losses} workers in a row were lost training this job, none came past epoch {row.epoch}; last: {cause}"
+        return departure(row, "queued", cause) | {"losses": losses}
+    error = f"{losses} workers in a row were lost training this job, no epoch recorded in between; last: {cause}"
     return departure(row, "quarantined", cause, error) | {"losses": losses}
 
 
@@ -56,24 +51,27 @@ def leave(talk: Session, leaves: Sequence[dict[str, Any]], by: Worker | None = N
 
 
 def refund(talk: Session, claims: Sequence[Claim], by: Worker, cause: str) -> int:
-    """Undo what crashes of these attempts counted against their jobs, once; returns how many jobs that were.
+    """Undo what crashes and losses of these attempts counted against their jobs, once; returns how many jobs that were.
 
-    Only the attempts still marked as crashes count, and only of jobs that wait or failed since the last of them.
+    Only the attempts still marked as such count, and only of jobs that nobody has claimed since; those in training go back to the queue.
     """
     claims = sorted(claims, key=lambda claim: claim.token)
     first, last = {claim.job_id: claim for claim in reversed(claims)}, {claim.job_id: claim for claim in claims}
     rows = talk.ask("lock", ids=talk.among(last))
-    idle = {row.id: row for row in rows if row.token == last[row.id].token and row.state in ("queued", "failed")}
-    crashed = Counter(row.job_id for row in talk.ask("crashed", ids=talk.among(claim.attempt_id for claim in claims)))
+    ours = {row.id: row for row in rows if row.token == last[row.id].token and row.state in ("running", "queued", "failed", "quarantined")}
+    leave(talk, [departure(row, "queued", cause) for row in ours.values() if row.state == "running"])
+    counted = talk.ask("counted", ids=talk.among(claim.attempt_id for claim in claims))
+    crashed = Counter(row.job_id for row in counted if row.cause == "crash")
+    lost = Counter(row.job_id for row in counted if row.cause in LOSSES)
     undone = [
         {"job_id": job, "token": row.token, "source": row.state, "target": "queued", "why": cause, "who": by.name, "host": by.host}
-        | {"retries": crashed[job], "alone": first[job].alone}
-        for job, row in idle.items()
-        if crashed[job]
+        | {"retries": crashed[job], "losses": lost[job], "alone": first[job].alone}
+        for job, row in ours.items()
+        if crashed[job] or lost[job]
     ]
     mine = {change["job_id"] for change in undone}
     talk.tell("refund", undone)
-    talk.tell("transition", undone)
+    talk.tell("transition", [change for change in undone if change["source"] != "running"])
     talk.tell("acquit", [{"attempt": claim.attempt_id, "why": cause} for claim in claims if claim.job_id in mine])
     return len(undone)
 

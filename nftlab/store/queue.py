@@ -14,14 +14,12 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from nftlab.store.moves import command, departure, leave, loss, refund
+from nftlab.store.moves import LOSSES, command, departure, leave, loss, refund
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker, finite
 from nftlab.store.session import Session, session
 from nftlab.store.tables import STATES
 
 MAX_BACKOFF = 600.0  # seconds
-# Releases with these causes count as losses: the trainer was killed, by what is not known, or by us because it hung.
-LOSSES = frozenset({"lost-trainer", "stalled"})
 
 
 class Queue:
@@ -152,17 +150,15 @@ class Queue:
         With `alone` they train without neighbours from now on. Causes "lost-trainer" and "stalled" count as losses, like an expired lease.
         """
         with session(self._engine, self._patience) as talk:
-            held = self._held(talk, claims)
-            if cause in LOSSES:
-                leaves = [loss(row, cause) for row in talk.ask("lost", ids=talk.among(held))]
-            else:
-                leaves = [departure(row, "queued", cause) for row in held.values()]
-            leave(talk, [gone | {"alone": alone or gone["alone"]} for gone in leaves])
+            rows = self._held(talk, claims).values()
+            leaves = [loss(row, cause) if cause in LOSSES else departure(row, "queued", cause) for row in rows]
+            leave(talk, [gone | {"alone": alone} for gone in leaves])
 
     def refund(self, claims: Sequence[Claim], worker: Worker, *, cause: str) -> int:
-        """Take back the retries that crashes of these attempts cost, as they were the machine's; returns how many jobs got theirs back.
+        """Take back what crashes and losses of these attempts cost, as they were the machine's; returns how many jobs got theirs back.
 
-        A job that somebody has claimed since keeps its count; one that failed by it is queued again. The attempts take `cause`.
+        A job that somebody has claimed since keeps its counts; one that was given up or is still held is queued again. The attempts
+        take `cause`.
         """
         with session(self._engine, self._patience) as talk:
             return refund(talk, claims, worker, cause)

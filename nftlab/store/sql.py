@@ -9,6 +9,8 @@ _SQLITE_NOW = "((julianday('now') - 2440587.5) * 86400.0)"
 # of the statement, not clock_timestamp(): a value that is stable within a statement can use an index
 _POSTGRES_NOW = "CAST(extract(epoch FROM statement_timestamp()) AS double precision)"
 _READY = "state = 'queued' AND NOT paused AND not_before <="
+TOGETHER = 3  # lost workers in a row, no epoch recorded in between, after which a job trains alone: its company may be what kills them
+_ALONE = f"(alone OR losses >= {TOGETHER})"
 
 # Postgres writes a claim's attempts and transitions in the statement of the claim itself: one round trip, one commit.
 _AND_RECORDED = f"""
@@ -33,6 +35,7 @@ WORDS: dict[str, dict[str, str]] = {
         "in_pack": "IN (SELECT id FROM pack)",
         "ran_sha": "json_extract(circumstances, '$.git_sha')",
         "ran_dirty": "json_extract(circumstances, '$.dirty')",
+        "alone": _ALONE,
         "least": "min",
         "greatest": "max",
         "lock": "",  # the transaction began IMMEDIATE: it is the only writer
@@ -48,6 +51,7 @@ WORDS: dict[str, dict[str, str]] = {
         "in_pack": "= ANY(ARRAY(SELECT id FROM pack))",  # IN would read the whole table: the planner expects a pack of thousands
         "ran_sha": "CAST(circumstances AS json) ->> 'git_sha'",
         "ran_dirty": "CAST(circumstances AS json) ->> 'dirty'",
+        "alone": _ALONE,
         "least": "least",
         "greatest": "greatest",
         "lock": "FOR UPDATE",
@@ -59,21 +63,21 @@ WORDS: dict[str, dict[str, str]] = {
 
 _CLAIM = """
 WITH head AS MATERIALIZED (
-    SELECT id, pack_key, alone FROM jobs
+    SELECT id, pack_key, {alone} AS alone FROM jobs
     WHERE {ready} {of_pack}
       AND (CAST(:regardless AS boolean) OR NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND lease_until < {now}))
     ORDER BY priority DESC, id LIMIT 1 {skip_locked}
 ), pack AS MATERIALIZED (
     SELECT id FROM jobs
     WHERE {ready} AND pack_key = (SELECT pack_key FROM head)
-      AND (NOT alone OR id = (SELECT id FROM head))
+      AND (NOT {alone} OR id = (SELECT id FROM head))
     ORDER BY priority DESC, id LIMIT coalesce((SELECT CASE WHEN alone THEN 1 ELSE :k END FROM head), 0) {skip_locked}
 ){claimed_as}
 UPDATE jobs SET state = 'running', token = token + 1, attempts = attempts + 1, lease_until = {now} + :lease,
     progress_at = {now}, stalled_after = :stalled_after, started_at = coalesce(started_at, {now})
 WHERE id {in_pack}
 RETURNING id, job_key, sweep, trial_key, seed, config, token, pack_key, epoch, checkpoint, checkpoint_sha,
-    previous, previous_sha, alone, priority{and_recorded}
+    previous, previous_sha, {alone} AS alone, priority{and_recorded}
 """
 
 # Postgres alone: a finish as one statement. Each row is looked up by its id, whatever the planner believes of lists out of JSON.
@@ -99,10 +103,6 @@ WITH given AS MATERIALIZED (
 )
 SELECT id FROM ours WHERE state IN ('running', 'done')
 """
-
-# What decides whether a loss counts against a job; trained: the last epoch that this very attempt recorded.
-_LOST = """id, token, losses, retries, epoch,
-            (SELECT max(epoch) FROM epoch_rows WHERE job_id = jobs.id AND token = jobs.token) AS trained"""
 
 _CANCEL = "UPDATE jobs SET state = 'cancelled', lease_until = NULL, finished_at = {now} WHERE id {among}"
 
@@ -131,17 +131,17 @@ TEMPLATES: dict[str, str] = {
         WHERE sweep = :sweep AND state IN ('done', 'pruned') GROUP BY 1, 2""",
     "claim": _CLAIM.replace("{of_pack}", ""),
     "claim_of": _CLAIM.replace("{of_pack}", "AND pack_key = :pack_key"),
-    "claim_more": _CLAIM.replace("{of_pack}", "AND pack_key = :pack_key AND NOT alone"),
+    "claim_more": _CLAIM.replace("{of_pack}", "AND pack_key = :pack_key AND NOT {alone}"),
     "claimable": """
         SELECT count(*) AS n FROM (
-            SELECT id FROM jobs WHERE {ready} AND pack_key = :pack_key AND NOT alone LIMIT :most
+            SELECT id FROM jobs WHERE {ready} AND pack_key = :pack_key AND NOT {alone} LIMIT :most
         ) AS waiting
         WHERE (
-            SELECT priority FROM jobs WHERE {ready} AND pack_key = :pack_key AND NOT alone
+            SELECT priority FROM jobs WHERE {ready} AND pack_key = :pack_key AND NOT {alone}
             ORDER BY priority DESC, id LIMIT 1
         ) >= (SELECT priority FROM jobs WHERE {ready} AND {unskipped} ORDER BY priority DESC, id LIMIT 1)""",
     "peek": """
-        SELECT config, pack_key, alone FROM jobs WHERE {ready} AND {unskipped}
+        SELECT config, pack_key, {alone} AS alone FROM jobs WHERE {ready} AND {unskipped}
         ORDER BY priority DESC, id LIMIT 1""",
     "attempt": """
         INSERT INTO attempts (job_id, token, worker, host, pid, started_at, circumstances)
@@ -159,10 +159,9 @@ TEMPLATES: dict[str, str] = {
         INSERT INTO transitions (job_id, source, target, who, host, why, at, token)
         SELECT job_id, 'running', :target, worker, host, :why, {now}, token FROM attempts
         WHERE job_id = :job_id AND token = :token""",
-    "lost": f"SELECT {_LOST} FROM jobs WHERE id {{among}}",
-    "expired": f"""
-        SELECT {_LOST}, lease_until >= progress_at + stalled_after AS stalled FROM jobs
-        WHERE state = 'running' AND lease_until < {{now}} ORDER BY lease_until LIMIT 1000 {{skip_locked}}""",
+    "expired": """
+        SELECT id, token, losses, retries, lease_until >= progress_at + stalled_after AS stalled FROM jobs
+        WHERE state = 'running' AND lease_until < {now} ORDER BY lease_until LIMIT 1000 {skip_locked}""",
     "lock": "SELECT id, token, state, losses, retries, max_retries FROM jobs WHERE id {among} ORDER BY id {lock}",
     "progress": "UPDATE jobs SET progress_at = {now}, stalled_after = :stalled_after WHERE id {among}",
     "renew": "UPDATE jobs SET lease_until = {least}({now} + :lease, progress_at + stalled_after) WHERE id {among}",
@@ -171,8 +170,9 @@ TEMPLATES: dict[str, str] = {
         VALUES (:job_id, :epoch, :values, :seconds, :token, {now})
         ON CONFLICT (job_id, epoch) DO UPDATE SET "values" = excluded."values", seconds = excluded.seconds,
             token = excluded.token, at = excluded.at""",
-    # one that is trained again is no step forward, and its seconds are counted already
-    "epoch": "UPDATE jobs SET epoch = :epoch, seconds = seconds + :seconds, losses = 0 WHERE id = :job_id AND epoch < :epoch",
+    "epoch": """
+        UPDATE jobs SET losses = 0, seconds = seconds + CASE WHEN epoch < :epoch THEN :seconds ELSE 0 END,
+            epoch = CASE WHEN epoch < :epoch THEN :epoch ELSE epoch END WHERE id = :job_id""",
     "best": "UPDATE jobs SET best_epoch = :epoch, val_error = :val_error, test_error = :test_error WHERE id = :job_id",
     "checkpoint": """
         UPDATE jobs SET previous = checkpoint, previous_sha = checkpoint_sha, checkpoint = :checkpoint,
@@ -188,11 +188,11 @@ TEMPLATES: dict[str, str] = {
     "requeue": """
         UPDATE jobs SET state = 'queued', retries = :retries, losses = :losses, error = coalesce(:line, error), not_before = {now} + :delay,
             alone = alone OR :alone, lease_until = NULL WHERE id = :job_id""",
-    "crashed": "SELECT job_id FROM attempts WHERE id {among} AND cause = 'crash'",
-    "acquit": "UPDATE attempts SET cause = :why WHERE id = :attempt AND cause = 'crash'",
+    "counted": "SELECT job_id, cause FROM attempts WHERE id {among} AND cause IN ('crash', 'lost-trainer', 'stalled')",
+    "acquit": "UPDATE attempts SET cause = :why WHERE id = :attempt AND cause IN ('crash', 'lost-trainer', 'stalled')",
     "refund": """
-        UPDATE jobs SET state = 'queued', retries = {greatest}(retries - :retries, 0), not_before = 0, error = NULL,
-            finished_at = NULL, alone = :alone WHERE id = :job_id""",
+        UPDATE jobs SET state = 'queued', retries = {greatest}(retries - :retries, 0), losses = {greatest}(losses - :losses, 0),
+            not_before = 0, error = NULL, finished_at = NULL, alone = alone AND :alone WHERE id = :job_id""",
     "counts": "SELECT state, count(*) AS n FROM jobs GROUP BY state",
     "unfinished": """
         SELECT (SELECT id FROM jobs WHERE state = 'queued' AND NOT paused ORDER BY priority DESC, id LIMIT 1) IS NOT NULL

@@ -75,7 +75,7 @@ jobs = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("retries", Integer, nullable=False, server_default=text("0")),
     Column("max_retries", Integer, nullable=False),
-    Column("losses", Integer, nullable=False, server_default=text("0")),  # lost workers in a row at its last epoch
+    Column("losses", Integer, nullable=False, server_default=text("0")),  # lost workers in a row without an epoch recorded
     Column("epoch", Integer, nullable=False, server_default=text("0")),  # last recorded; 0: none
     Column("best_epoch", Integer),
     Column("val_error", Double),  # percent, at the best epoch

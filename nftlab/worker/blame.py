@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nftlab.worker.pack_run import PackRun
 
 FAILED = 1  # how trackers are told that an attempt failed
-LOST = "lost-trainer"  # the store counts it: five in a row at one epoch quarantine a job
+LOST = "lost-trainer"  # the store counts it: five in a row without an epoch quarantine a job
 _SICK = {"data", "disk", "device"}  # failures that the next job would meet too
 
 
@@ -41,7 +41,7 @@ def judge(run: PackRun, failure: Failed) -> None:
         return
     for claim in suspects:
         if failure.kind != "config":
-            _suspect_machine(run, claim)
+            _suspect_machine(run, [claim])
         run.queue.fail(claim, failure.traceback, cause="config" if failure.kind == "config" else "crash")
         run.leave(claim, FAILED, None)
         run.session.failed(claim, failure.error)
@@ -67,17 +67,17 @@ def lost(run: PackRun) -> None:
 
 
 def part(run: PackRun, cause: str) -> None:
-    """The jobs of a trainer that died or hung go back; one stands for them all among this machine's failures."""
-    for claim in list(run.held.values())[:1]:
-        _suspect_machine(run, claim)
+    """The jobs of a trainer that died or hung go back; the first stands for them all among this machine's failures."""
+    if run.held:
+        _suspect_machine(run, list(run.held.values()))
     run.hand_back(cause)
 
 
-def _suspect_machine(run: PackRun, claim: Claim) -> None:
+def _suspect_machine(run: PackRun, claims: list[Claim]) -> None:
     """Raises SickNodeError when too many different jobs failed here in a row; none of them loses anything by it."""
-    streak = run.session.suspect(claim)
-    count = len({failed.job_key for failed in streak})
+    streak = run.session.suspect(claims)
+    count = len({failed[0].job_key for failed in streak})
     if count >= run.session.options.max_failures:
-        run.queue.refund(streak, run.session.me, cause="sick-node")
+        run.queue.refund([claim for failed in streak for claim in failed], run.session.me, cause="sick-node")
         run.hand_back("sick-node")
         raise SickNodeError(f"{count} jobs in a row failed on this machine", "see `nftlab job list --state queued` and `nftlab doctor`")

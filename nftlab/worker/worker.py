@@ -82,7 +82,7 @@ class Session:
         self.proposer = Proposer(engine, self.me, display.say)
         self.referee = Referee(engine)
         self._room = 1 if options.pack == "auto" else int(options.pack)  # places that proposals are to fill
-        self._streak: dict[int, Claim] = {}  # attempts that failed here since the last one that did not
+        self._streak: dict[int, list[Claim]] = {}  # what failed together here since the last attempt that did not, by its first
         self._ended = self._waiting = 0
 
     @property
@@ -160,9 +160,9 @@ class Session:
         self._ended += 1
         self.display.failed(claim, error)
 
-    def suspect(self, claim: Claim) -> list[Claim]:
-        """Notes a failure that may be the machine's; returns all those in a row."""
-        self._streak[claim.attempt_id] = claim
+    def suspect(self, claims: list[Claim]) -> list[list[Claim]]:
+        """Notes a failure that may be the machine's, of jobs that failed together; returns all those in a row."""
+        self._streak[claims[0].attempt_id] = claims
         return list(self._streak.values())
 
     def observed(self, berth: Berth, pace: Pace) -> None:

@@ -183,6 +183,14 @@ def test_too_many_jobs_are_refused_though_trials_and_seeds_alone_are_few_enough(
     assert len(grid("epochs: {min: 1, max: 100}", "seeds: 10000").seeds) == 10_000
 
 
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_too_many_jobs_of_drawn_trials_are_told_where_their_number_stands(method: str) -> None:
+    text = f"method: {method}\nrun_cap: 101\nmetric: {{name: val/error, goal: minimize}}\nparameters: {{lr: {{min: 0.001, max: 0.1}}}}\n"
+    with pytest.raises(SpecError, match=r":2:10: run_cap: 101 trials of 10000 seeds are 1010000 jobs"):
+        load_text(text + "nftlab: {seeds: 10000}")
+    assert len(load_text(text.replace("101", "100") + "nftlab: {seeds: 10000}").seeds) == 10_000
+
+
 RANDOM = """method: random
 run_cap: {cap}
 parameters:

@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 
 from nftlab.store import Claim, Queue, Worker, launch, open_db
 from nftlab.store.session import Session
+from nftlab.store.sql import TOGETHER
 from tests.store.jobtable import ANN, BOB, CODE, DONE, epoch, make_sweep, sql
 
 JOBS = 6
@@ -97,6 +98,8 @@ class Table:
         claims = self.queue.claim(worker, k, CODE, pack_key=self.kind, join=True) if join else self.queue.claim(worker, k, CODE)
         assert len(claims) <= k
         for claim in claims:
+            assert not (self.losses[claim.job_id] >= TOGETHER and (join or not claim.alone or len(claims) > 1)), "in company again"
+        for claim in claims:
             assert claim.job_id not in self.holder, "handed out while another holds it"
             assert all(claim.token > old.token for old in self.claims if old.job_id == claim.job_id), "tokens only grow"
             self.holder[claim.job_id] = claim.token
@@ -127,7 +130,6 @@ class Table:
             assert self.queue.beat(picked, progressed=True) == stale
         elif verb == "record":
             assert self.queue.record_epoch([(claim, epoch(1)) for claim in picked]) == stale
-            self.losses -= Counter({job: self.losses[job] for job in live - set(self.author)})  # trained again is no step forward
             self.author |= {job: self.holder[job] for job in live}
         elif verb == "finish":
             told_before = {claim.job_id for claim in picked if self.finisher.get(claim.job_id) == claim.token}
@@ -145,6 +147,8 @@ class Table:
         self.expired -= live
         self.retries.update(live if verb == "crash" else ())
         self.losses.update(live if verb == "lost" else ())
+        if verb == "record":
+            self.losses -= Counter({job: self.losses[job] for job in live})
         if verb not in ("beat", "record"):
             for job in live:
                 del self.holder[job]

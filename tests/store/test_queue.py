@@ -25,17 +25,12 @@ def row(engine: Engine, claim: Claim) -> Any:
     return next(job for job in jobs(engine) if job.job_id == claim.job_id)
 
 
-def losses(engine: Engine) -> int:
-    """Of the only job there is."""
-    return int(sql(engine, "SELECT losses FROM jobs")[0].losses)
-
-
-def lose(engine: Engine, queue: Queue, claim: Claim, how: str) -> None:
-    """The worker falls silent until its lease runs out, or says in what way its trainer was lost."""
+def lose(engine: Engine, queue: Queue, claims: list[Claim], how: str) -> None:
+    """The worker falls silent until its leases run out, or says in what way its trainer was lost."""
     if how == "lease":
         expire(engine)
     else:
-        queue.release([claim], cause=how)
+        queue.release(claims, cause=how)
 
 
 def test_claim_takes_the_head_and_its_kin_in_launch_order(engine: Engine, queue: Queue) -> None:
@@ -237,7 +232,7 @@ def test_five_losses_in_a_row_quarantine_unless_an_epoch_was_recorded(engine: En
         [claim] = queue.claim(ANN, 1, CODE)
         if loss == 4:
             queue.record_epoch([(claim, epoch(1))])
-        lose(engine, queue, claim, how)
+        lose(engine, queue, [claim], how)
     assert queue.claim(ANN, 1, CODE) == []
     job = row(engine, claim)
     assert (job.state, job.retries) == ("quarantined", 0)
@@ -248,38 +243,22 @@ def test_five_losses_in_a_row_quarantine_unless_an_epoch_was_recorded(engine: En
 
 
 @pytest.mark.parametrize("how", ["lease", "lost-trainer"])
-def test_epochs_trained_again_do_not_save_a_job_that_always_ends_its_trainer(engine: Engine, queue: Queue, how: str) -> None:
-    """It resumes at a checkpoint before its last epoch, trains to where it was, and takes its trainer down again."""
-    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
-    [claim] = queue.claim(ANN, 1, CODE)
-    queue.record_epoch([(claim, epoch(number)) for number in (1, 2, 3)])
-    for _ in range(4):
-        lose(engine, queue, claim, how)
-        [claim] = queue.claim(ANN, 1, CODE)
-        queue.record_epoch([(claim, epoch(number)) for number in (2, 3)])
-    lose(engine, queue, claim, how)
-    assert queue.claim(ANN, 1, CODE) == []
-    assert (row(engine, claim).state, row(engine, claim).error) == (
-        "quarantined",
-        f"5 workers in a row were lost training this job, none came past epoch 3; last: {'lease expired' if how == 'lease' else how}",
-    )
-
-
-@pytest.mark.parametrize("how", ["lease", "lost-trainer"])
-def test_a_loss_among_epochs_trained_again_counts_neither_way(engine: Engine, queue: Queue, how: str) -> None:
-    """The job came through there before, so it is not what ends its workers; nor has it come further."""
-    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
-    [claim] = queue.claim(ANN, 1, CODE)
-    queue.record_epoch([(claim, epoch(number)) for number in (1, 2, 3)])
-    lose(engine, queue, claim, how)
-    for _ in range(7):
-        [claim] = queue.claim(ANN, 1, CODE)
-        queue.record_epoch([(claim, epoch(2))])
-        lose(engine, queue, claim, how)
-    [claim] = queue.claim(ANN, 1, CODE)
-    assert losses(engine) == 1
-    queue.record_epoch([(claim, epoch(4))])
-    assert losses(engine) == 0
+def test_jobs_lost_together_three_times_train_alone_until_they_record_an_epoch(engine: Engine, queue: Queue, how: str) -> None:
+    launch(engine, make_sweep(trials=1, seeds=3), code=CODE)
+    for _ in range(3):
+        claims = queue.claim(ANN, 3, CODE)
+        assert [claim.alone for claim in claims] == [False] * 3
+        lose(engine, queue, claims, how)
+    for number in (1, 2, 3):
+        [claim] = queue.claim(ANN, 3, CODE)
+        assert (claim.job_id, claim.alone) == (number, True)
+        assert queue.claimable(claim.pack_key, 3) == 0
+        assert queue.claim(BOB, 2, CODE, pack_key=claim.pack_key, join=True) == []
+        queue.record_epoch([(claim, epoch(1))])
+        queue.release([claim], cause="preempted")
+        sql(engine, "UPDATE jobs SET not_before = 1e12 WHERE id = :id", id=claim.job_id)  # after the others
+    sql(engine, "UPDATE jobs SET not_before = 0")
+    assert [(claim.job_id, claim.alone) for claim in queue.claim(ANN, 3, CODE)] == [(1, False), (2, False), (3, False)]
 
 
 def test_a_crash_backs_off_alone_until_retries_are_spent(engine: Engine, queue: Queue) -> None:
@@ -417,8 +396,26 @@ def test_a_refund_gives_back_what_a_sick_machine_cost(engine: Engine, queue: Que
     [third] = queue.claim(BOB, 1, CODE)
     assert (second.job_id, third.job_id) == (waiting.job_id, retaken.job_id)
     assert queue.refund([failed, again, waiting, retaken, other], ANN, cause="sick-node") == 1
-    found = [row(engine, claim) for claim in (failed, waiting, retaken)]
-    assert [(job.state, job.retries) for job in found] == [("queued", 0), ("failed", 1), ("running", 1)]
+    found = [row(engine, claim) for claim in (failed, waiting, retaken, other)]
+    assert [(job.state, job.retries) for job in found] == [("queued", 0), ("failed", 1), ("running", 1), ("queued", 0)]
     assert [step["why"] for step in story(engine, failed.job_key)["transitions"]][-2:] == ["crash", "sick-node"]
     assert [attempt["cause"] for attempt in story(engine, failed.job_key)["attempts"]] == ["sick-node", "sick-node"]
     assert queue.claim(BOB, 2, CODE)[0].alone is False
+
+
+def test_a_refund_gives_back_what_lost_trainers_cost_to_quarantined_jobs_too(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=2), code=CODE)
+    lost = []
+    for cause in ("lost-trainer", "stalled", "lost-trainer", "stalled", "lost-trainer"):
+        claims = queue.claim(ANN, 2, CODE)
+        queue.release(claims, cause=cause)
+        lost += claims
+    lost += queue.claim(ANN, 2, CODE)
+    quarantined, held = (row(engine, claim) for claim in lost[:2])
+    assert (quarantined.state, held.state) == ("quarantined", "running")
+    assert queue.refund(lost, ANN, cause="sick-node") == 2
+    assert [step["target"] for step in story(engine, held.job_key)["transitions"]][-2:] == ["running", "queued"]
+    assert [(job.state, job.losses) for job in sql(engine, "SELECT state, losses FROM jobs")] == [("queued", 0)] * 2
+    assert [attempt["cause"] for attempt in story(engine, quarantined.job_key)["attempts"]] == ["sick-node"] * 5
+    assert [claim.alone for claim in queue.claim(BOB, 2, CODE)] == [False, False]
+    assert queue.refund(lost, ANN, cause="sick-node") == 0

@@ -1,10 +1,10 @@
-"""A trainer that one job kills, always at the same epoch: a fault in native code, or memory that runs out late."""
+"""Trainers that die when an epoch would be recorded: of one job (a fault in native code), or of any (a sick machine)."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 
@@ -16,14 +16,23 @@ from nftlab.worker.messages import Epoch
 SEED, EPOCH = 1, 3  # of the deadly job, and the epoch that it never comes through
 
 
-def deadly(pipe: Connection, setup: Setup) -> None:
-    """The real trainer, killed when that job's epoch would be recorded."""
+def deadly_job(pipe: Connection, setup: Setup) -> None:
+    """The real trainer, killed by one job at one epoch."""
+    _dying(lambda seed, epoch: (seed, epoch) == (SEED, EPOCH), pipe, setup)
+
+
+def deadly_machine(pipe: Connection, setup: Setup) -> None:
+    """The real trainer on a machine where it always dies."""
+    _dying(lambda seed, epoch: True, pipe, setup)
+
+
+def _dying(at: Callable[[int, int], bool], pipe: Connection, setup: Setup) -> None:
     from nftlab.worker.lanes import Lanes
 
     record = Lanes.record
 
     def fatal(lanes: Lanes, results: Sequence[EpochResult], keep: Collection[str]) -> Epoch:
-        if any(lanes._claims[result.key].seed == SEED and result.epoch == EPOCH for result in results):
+        if any(at(lanes._claims[result.key].seed, result.epoch) for result in results):
             os.kill(os.getpid(), signal.SIGKILL)
         return record(lanes, results, keep)
 
@@ -31,6 +40,6 @@ def deadly(pipe: Connection, setup: Setup) -> None:
     serve_torch(pipe, setup)
 
 
-def with_deadly_trainer(options: WorkerOptions) -> int:
-    """A real worker with that trainer."""
-    return run_worker(options, partial(TrainerHandle, serve=deadly))
+def work_with(serve: Callable[[Connection, Setup], None], options: WorkerOptions) -> int:
+    """A real worker with such a trainer."""
+    return run_worker(options, partial(TrainerHandle, serve=serve))

@@ -133,11 +133,11 @@ def test_a_job_that_was_through_when_its_worker_died_keeps_its_best_weights(lab:
 
 
 @pytest.mark.ci
-def test_a_job_that_always_kills_its_trainer_at_one_epoch_is_given_up_and_costs_its_company_nothing(lab: Lab) -> None:
+def test_a_job_that_always_kills_its_trainer_at_one_epoch_is_given_up_and_its_company_finishes(lab: Lab) -> None:
     lab.sweep(seeds=3, epochs=5)
-    assert deadly.with_deadly_trainer(lab.options(pack=3)) == 1
+    assert deadly.work_with(deadly.deadly_job, lab.options(pack=3)) == 1
     innocent, guilty, other = lab.jobs()
     assert [(row.state, row.epoch) for row in (innocent, guilty, other)] == [("done", 5), ("quarantined", deadly.EPOCH - 1), ("done", 5)]
-    assert lab.causes(guilty) == ["lost-trainer"] * 5
-    assert lab.causes(innocent) == lab.causes(other) == ["lost-trainer"] * 3 + ["finished"]
+    assert set(lab.causes(guilty)) == {"lost-trainer"}
+    assert lab.causes(innocent)[-1] == lab.causes(other)[-1] == "finished"
     assert [row.retries for row in (innocent, guilty, other)] == [0, 0, 0]

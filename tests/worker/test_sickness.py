@@ -16,6 +16,7 @@ from sqlalchemy import text
 from nftlab.data import load
 from nftlab.errors import ConfigError
 from nftlab.hypers import build
+from nftlab.store import story
 from nftlab.train import Checkpoint, Member, Pack, checkpoint
 from nftlab.train.checkpoint import save
 from nftlab.worker import SickNodeError, WorkerOptions
@@ -26,7 +27,8 @@ from nftlab.worker.pack_run import Berth, PackRun
 from nftlab.worker.pack_size import Choice
 from nftlab.worker.spool import Outage
 from nftlab.worker.warm import WarmTrainer
-from tests.worker import toy
+from tests.store.jobtable import sql
+from tests.worker import deadly, toy
 from tests.worker.conftest import Lab, alive, trainer_of
 from tests.worker.hanging import hang
 from tests.worker.shared import check_curves, head_start
@@ -143,6 +145,19 @@ def test_a_trainer_that_hangs_is_replaced(lab: Lab) -> None:
     assert worker.returncode == 0, err
     assert "no progress" in err
     assert lab.causes(lab.jobs()[0]) == ["stalled", "finished"]
+
+
+@pytest.mark.ci
+def test_a_machine_on_which_every_trainer_dies_costs_jobs_nothing(lab: Lab) -> None:
+    """The first jobs are lost often enough there to be quarantined, before different ones show that it is the machine."""
+    lab.sweep(seeds=3)
+    with pytest.raises(SickNodeError, match="3 jobs in a row failed"):
+        deadly.work_with(deadly.deadly_machine, lab.options(pack=3, max_failures=3))
+    first, *_ = lab.jobs()
+    assert [step["target"] for step in story(lab.engine, first.job_key)["transitions"]][-2:] == ["quarantined", "queued"]
+    assert [(row.state, row.losses) for row in sql(lab.engine, "SELECT state, losses FROM jobs")] == [("queued", 0)] * 3
+    assert {cause for row in lab.jobs() for cause in lab.causes(row)} == {"sick-node"}
+    assert lab.work(pack=3) == 0, "on another machine they finish"
 
 
 @pytest.mark.ci
