@@ -53,14 +53,17 @@ def leave(talk: Session, leaves: Sequence[dict[str, Any]], by: Worker | None = N
 def refund(talk: Session, claims: Sequence[Claim], by: Worker, cause: str) -> int:
     """Undo what crashes and losses of these attempts counted against their jobs, once; returns how many jobs that were.
 
-    Only the attempts still marked as such count, and only of jobs that nobody has claimed since; those in training go back to the queue.
+    Only the attempts still marked as such count, only of jobs that nobody has claimed since, and of none that another machine has
+    given back before. Jobs in training go back to the queue, and so do those that were given up, unless their sweep was stopped.
     """
     claims = sorted(claims, key=lambda claim: claim.token)
     first, last = {claim.job_id: claim for claim in reversed(claims)}, {claim.job_id: claim for claim in claims}
     rows = talk.ask("lock", ids=talk.among(last))
-    ours = {row.id: row for row in rows if row.token == last[row.id].token and row.state in ("running", "queued", "failed", "quarantined")}
+    stopped = {row.id for row in talk.ask("stopped", ids=talk.among(last))}
+    wanted = {"running", "queued", "failed", "quarantined"}, {"running", "queued"}
+    ours = {row.id: row for row in rows if row.token == last[row.id].token and row.state in wanted[row.id in stopped]}
     leave(talk, [departure(row, "queued", cause) for row in ours.values() if row.state == "running"])
-    counted = talk.ask("counted", ids=talk.among(claim.attempt_id for claim in claims))
+    counted = talk.ask("counted", ids=talk.among(claim.attempt_id for claim in claims), why=cause)
     crashed = Counter(row.job_id for row in counted if row.cause == "crash")
     lost = Counter(row.job_id for row in counted if row.cause in LOSSES)
     undone = [

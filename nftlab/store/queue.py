@@ -157,8 +157,8 @@ class Queue:
     def refund(self, claims: Sequence[Claim], worker: Worker, *, cause: str) -> int:
         """Take back what crashes and losses of these attempts cost, as they were the machine's; returns how many jobs got theirs back.
 
-        A job that somebody has claimed since keeps its counts; one that was given up or is still held is queued again. The attempts
-        take `cause`.
+        A job that somebody has claimed since keeps its counts, and so does one that another machine has given back for this cause:
+        twice it is the job. One that was given up or is still held is queued again. The attempts take `cause`.
         """
         with session(self._engine, self._patience) as talk:
             return refund(talk, claims, worker, cause)

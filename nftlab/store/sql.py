@@ -188,7 +188,13 @@ TEMPLATES: dict[str, str] = {
     "requeue": """
         UPDATE jobs SET state = 'queued', retries = :retries, losses = :losses, error = coalesce(:line, error), not_before = {now} + :delay,
             alone = alone OR :alone, lease_until = NULL WHERE id = :job_id""",
-    "counted": "SELECT job_id, cause FROM attempts WHERE id {among} AND cause IN ('crash', 'lost-trainer', 'stalled')",
+    # what two machines have blamed on themselves is the job's: of such a job nothing more is taken back
+    "counted": """
+        SELECT job_id, cause FROM attempts WHERE id {among} AND cause IN ('crash', 'lost-trainer', 'stalled') AND NOT EXISTS (
+            SELECT 1 FROM attempts AS before
+            WHERE before.job_id = attempts.job_id AND before.cause = :why AND before.host <> attempts.host
+        )""",
+    "stopped": "SELECT jobs.id FROM jobs JOIN sweeps ON sweeps.name = jobs.sweep WHERE jobs.id {among} AND sweeps.state = 'stopped'",
     "acquit": "UPDATE attempts SET cause = :why WHERE id = :attempt AND cause IN ('crash', 'lost-trainer', 'stalled')",
     "refund": """
         UPDATE jobs SET state = 'queued', retries = {greatest}(retries - :retries, 0), losses = {greatest}(losses - :losses, 0),

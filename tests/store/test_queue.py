@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from nftlab.errors import DatabaseError
 from nftlab.store import STATES, Claim, Outcome, Queue, Worker, complete, curve, jobs, launch, open_db, story, verify
 from nftlab.store.session import sentences, session
+from nftlab.store.steering import cancel
 from tests.store.conftest import TABLES
 from tests.store.jobtable import ANN, BOB, CODE, DONE, at_once, epoch, expire, make_sweep, sql
 
@@ -419,3 +420,30 @@ def test_a_refund_gives_back_what_lost_trainers_cost_to_quarantined_jobs_too(eng
     assert [attempt["cause"] for attempt in story(engine, quarantined.job_key)["attempts"]] == ["sick-node"] * 5
     assert [claim.alone for claim in queue.claim(BOB, 2, CODE)] == [False, False]
     assert queue.refund(lost, ANN, cause="sick-node") == 0
+
+
+def lost_for_good(engine: Engine, queue: Queue, worker: Worker) -> list[Claim]:
+    """The only job's claims by a worker under which its trainer dies five times."""
+    claims = []
+    for _ in range(5):
+        claims += (found := queue.claim(worker, 1, CODE))
+        queue.release(found, cause="lost-trainer")
+    return claims
+
+
+def test_a_second_machine_gives_nothing_back_to_the_same_job(engine: Engine, queue: Queue) -> None:
+    """Else a few jobs that kill every trainer would pass from machine to machine at the head of the queue for ever."""
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    for worker, given in ((ANN, 1), (ANN, 1), (BOB, 0)):  # the first machine may be restarted
+        claims = lost_for_good(engine, queue, worker)
+        assert row(engine, claims[0]).state == "quarantined"
+        assert queue.refund(claims, worker, cause="sick-node") == given
+    assert row(engine, claims[0]).state == "quarantined"
+
+
+def test_a_refund_leaves_what_was_given_up_in_a_stopped_sweep(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    claims = lost_for_good(engine, queue, ANN)
+    cancel(engine, "s")
+    assert queue.refund(claims, ANN, cause="sick-node") == 0
+    assert row(engine, claims[0]).state == "quarantined"
