@@ -8,6 +8,7 @@ from typing import Any
 
 from nftlab.store.records import Claim, Worker, last_line
 from nftlab.store.session import Session
+from nftlab.store.tables import OPEN
 
 MAX_LOSSES = 5  # lost workers in a row, without an epoch recorded in between, that quarantine a job
 # Releases with these causes count as losses: the trainer was killed, by what is not known, or by us because it hung.
@@ -59,9 +60,10 @@ def refund(talk: Session, claims: Sequence[Claim], by: Worker, cause: str) -> in
     claims = sorted(claims, key=lambda claim: claim.token)
     first, last = {claim.job_id: claim for claim in reversed(claims)}, {claim.job_id: claim for claim in claims}
     rows = talk.ask("lock", ids=talk.among(last))
+    rows = [row for row in rows if row.token == last[row.id].token]  # nobody has claimed them since
     stopped = {row.id for row in talk.ask("stopped", ids=talk.among(last))}
-    wanted = {"running", "queued", "failed", "quarantined"}, {"running", "queued"}
-    ours = {row.id: row for row in rows if row.token == last[row.id].token and row.state in wanted[row.id in stopped]}
+    given_up = {row.id for row in rows if row.state in ("failed", "quarantined")} - stopped
+    ours = {row.id: row for row in rows if row.state in OPEN or row.id in given_up}
     leave(talk, [departure(row, "queued", cause) for row in ours.values() if row.state == "running"])
     counted = talk.ask("counted", ids=talk.among(claim.attempt_id for claim in claims), why=cause)
     crashed = Counter(row.job_id for row in counted if row.cause == "crash")

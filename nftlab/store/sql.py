@@ -11,6 +11,7 @@ _POSTGRES_NOW = "CAST(extract(epoch FROM statement_timestamp()) AS double precis
 _READY = "state = 'queued' AND NOT paused AND not_before <="
 TOGETHER = 3  # lost workers in a row, no epoch recorded in between, after which a job trains alone: its company may be what kills them
 _ALONE = f"(alone OR losses >= {TOGETHER})"
+_COUNTED = "cause IN ('crash', 'lost-trainer', 'stalled')"  # attempts that a worker reported and that count against their job
 
 # Postgres writes a claim's attempts and transitions in the statement of the claim itself: one round trip, one commit.
 _AND_RECORDED = f"""
@@ -189,13 +190,13 @@ TEMPLATES: dict[str, str] = {
         UPDATE jobs SET state = 'queued', retries = :retries, losses = :losses, error = coalesce(:line, error), not_before = {now} + :delay,
             alone = alone OR :alone, lease_until = NULL WHERE id = :job_id""",
     # what two machines have blamed on themselves is the job's: of such a job nothing more is taken back
-    "counted": """
-        SELECT job_id, cause FROM attempts WHERE id {among} AND cause IN ('crash', 'lost-trainer', 'stalled') AND NOT EXISTS (
+    "counted": f"""
+        SELECT job_id, cause FROM attempts WHERE id {{among}} AND {_COUNTED} AND NOT EXISTS (
             SELECT 1 FROM attempts AS before
             WHERE before.job_id = attempts.job_id AND before.cause = :why AND before.host <> attempts.host
         )""",
     "stopped": "SELECT jobs.id FROM jobs JOIN sweeps ON sweeps.name = jobs.sweep WHERE jobs.id {among} AND sweeps.state = 'stopped'",
-    "acquit": "UPDATE attempts SET cause = :why WHERE id = :attempt AND cause IN ('crash', 'lost-trainer', 'stalled')",
+    "acquit": f"UPDATE attempts SET cause = :why WHERE id = :attempt AND {_COUNTED}",
     "refund": """
         UPDATE jobs SET state = 'queued', retries = {greatest}(retries - :retries, 0), losses = {greatest}(losses - :losses, 0),
             not_before = 0, error = NULL, finished_at = NULL, alone = alone AND :alone WHERE id = :job_id""",
