@@ -42,7 +42,7 @@ def _attempt(attempt: Mapping[str, Any]) -> list[str]:
 
     around = attempt["circumstances"]
     notes = [f"code {named(around)}"]
-    notes += [f"{name} {around[name]}" for name in ("device", "torch", "pack_size") if around.get(name) is not None]
+    notes += [f"{name} {around[name]}" for name in ("device", "torch", "way", "pack_size") if around.get(name) is not None]
     lines = [
         f"  {attempt['token']}. {moment(attempt['started_at'])} to {moment(attempt['ended_at'])}: {attempt['cause'] or 'running'}",
         f"     {attempt['worker']} on {attempt['host']}, {', '.join(notes)}",

@@ -31,7 +31,7 @@ Invoke = Callable[..., Result]
 
 
 def claim(queue: Queue, k: int = 1) -> list[Claim]:
-    return queue.claim(Worker("tester", "here", 1), k, {"git_sha": "a" * 40, "dirty": None, "device": "cpu"})
+    return queue.claim(Worker("tester", "here", 1), k, {"git_sha": "a" * 40, "dirty": None, "device": "cpu", "way": "mapped-single"})
 
 
 def finish(queue: Queue, claims: list[Claim], error: float = 5.0) -> None:

@@ -89,6 +89,7 @@ def test_show_tells_the_story(launched: Invoke, queue: Queue) -> None:
         "queued → running",
         "claimed, by tester on here, token 1",
         "code aaaaaaaaaaaa",
+        "way mapped-single, pack_size",
     ):
         assert told in text
     assert "\x1b" not in text
