@@ -101,14 +101,18 @@ class Feed:
         return [tensor for tensor in own if tensor is not None]
 
     def batch(self, places: Tensor, scale: float, dtype: torch.dtype) -> Batch:
-        """(x, y, masks) of the examples at `places` (b,) of the order."""
+        """(x, y, masks) of the examples at `places` (b,) of the order, as networks want them."""
+        x, y, masks = self.drawn(places, scale, dtype)
+        return channels_last(x) if y.dim() == 1 else x, y, masks
+
+    def drawn(self, places: Tensor, scale: float, dtype: torch.dtype) -> Batch:
+        """The same, images channels first."""
         rows = self._rows.index_select(-1, places)
         # index_select copies whole rows; indexing with a matrix of rows is ten times slower
         x = self._x.index_select(0, rows.flatten()).view(*rows.shape, *self._x.shape[1:])
         if self._augment is not None:
             x = crop_flip(x, words(self._augment, places))
-        x, y = seen(x, scale, dtype), self._labels.gather(-1, rows)
-        return channels_last(x) if y.dim() == 1 else x, y, self._masks(places, dtype)
+        return seen(x, scale, dtype), self._labels.gather(-1, rows), self._masks(places, dtype)
 
     def _masks(self, places: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
         if self._noise is None:

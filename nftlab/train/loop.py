@@ -21,7 +21,7 @@ from nftlab.train.feed import channels_last, in_chunks, seen
 from nftlab.train.lane import Lane
 from nftlab.train.net import Tensors, stack, unstack
 from nftlab.train.program import CLASSIFIER, Program
-from nftlab.train.steps import Steps
+from nftlab.train.steps import Runs, Steps
 from nftlab.train.tape import Tape
 
 _PROGRESS_EVERY = 0.5  # seconds between two signs of life
@@ -54,15 +54,11 @@ class Group:
     def train(self, tick: Callable[[], None] = lambda: None) -> Iterator[None]:
         """All passes of the epoch, step by step; `tick` is called by what takes long between two steps."""
         for passes in zip(*(plan.passes for plan in self._plans), strict=True):
-            steps = Steps(self._program, self._states, self._lanes, passes, tick)
+            steps = Steps(self._program, self._states, self._lanes, passes, tick, ahead=self._tape is not None)
             runs = steps.runs()
             if self._tape:
                 steps = self._tape.like_before(steps)
-            for (how, size), count in runs:
-                step = steps.step(how, size)
-                yield from self._tape.repeat(step, count, steps.key, (how, size)) if self._tape else _repeat(step, count)
-            if self._tape:
-                self._tape.keep(steps.key, {name for name, _ in runs})
+            yield from self._tape.play(steps, runs) if self._tape else _played(steps, runs)
             steps.end()
             self._totals |= {name: (total, steps.examples) for name, total in steps.totals.items()}
 
@@ -120,10 +116,12 @@ def interleave(runs: Sequence[Group], heart: Heart) -> None:
             run.end()
 
 
-def _repeat(step: Callable[[], None], count: int) -> Iterator[None]:
-    for _ in range(count):
-        step()
-        yield
+def _played(steps: Steps, runs: Runs) -> Iterator[None]:
+    for (how, size), count in runs:
+        step = steps.step(how, size)
+        for _ in range(count):
+            step()
+            yield
 
 
 @torch.no_grad()

@@ -24,6 +24,7 @@ from nftlab.train.loop import Group, Heart
 from nftlab.train.pack import APART, GRAPH, MAPPED, SINGLE, threads
 from nftlab.train.program import Program, build
 from nftlab.train.tape import Tape
+from nftlab.train.window import STEPS
 
 SHARE, LEAST, MOST = 0.02, 0.5, 20.0  # time to spend: of the work that waits, in seconds at least and at most
 SMALL = 0.02  # seconds of a step below which one thread may do as well as many
@@ -134,7 +135,8 @@ def kinds(program: Program) -> list[tuple[Plan, float]]:
 def _step(program: Program, groups: list[list[Lane]], tapes: list[Tape | None], plan: Plan, heart: Heart) -> float:
     """Seconds of one step of all groups; on a GPU with its part in how an epoch begins, but for what is recorded once."""
     epoch = len(program.edges)
-    first = min(_FIRST, epoch - 1)
+    # on a GPU until batches made ahead (train/window.py) were recorded, too
+    first = min(_FIRST if program.task.train.y.is_cpu else STEPS + _FIRST, epoch - 1)
     most = min(_REPEATS, epoch - first)
     go = _epoch(program, groups, tapes, plan, heart)
     go(first)

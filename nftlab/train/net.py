@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from nftlab.methods.base import mapped
 from nftlab.train.arithmetic import Precision
 from nftlab.train.networks import DropoutSites
 from nftlab.train.rng import seed_of
@@ -66,7 +67,7 @@ class Net:
     def __call__(self, params: Tensors, buffers: Tensors, *inputs: Any, train: bool) -> tuple[Tensor, Tensors]:
         """(output, new buffers); in train mode BatchNorm uses batch statistics and the given buffers stay as they are."""
         if train:
-            buffers = {name: buffer.clone() for name, buffer in buffers.items()}
+            buffers = _copies(buffers)
         if not self.cast:
             return functional_call(self._modes[train], (params, buffers), inputs), buffers
         first, *rest = inputs
@@ -106,6 +107,13 @@ class Net:
     def spread(self, packed: Tensor) -> Tensor:
         """The inverse of `packed`; raises RuntimeError for too many numbers or too few."""
         return self.flat(dict(zip(self.shapes, packed.split(self._sizes), strict=True)))
+
+
+def _copies(tensors: Tensors) -> Tensors:
+    """Of BatchNorm's statistics, of which a network has many: of a lane alone one kernel on a GPU makes all."""
+    if not tensors or any(mapped(tensor) for tensor in tensors.values()):
+        return {name: tensor.clone() for name, tensor in tensors.items()}
+    return dict(zip(tensors, torch._foreach_mul(list(tensors.values()), 1), strict=True))
 
 
 class BoundNet:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._C._functorch import get_unwrapped, is_batchedtensor, is_functorch_wrapped_tensor
 
 from nftlab.errors import ConfigError
+from nftlab.methods.base import mapped
 
 Shape = tuple[int, ...]
 DropoutSites = tuple[tuple[Shape, float], ...]
@@ -64,15 +65,6 @@ def _single(norm: Norm1d | Norm2d, x: Tensor) -> Tensor:
             mean.mul_(1 - rate).add_(seen[1].detach(), alpha=rate)
         variance, mean = seen
     return (x - mean) * (variance + norm.eps).rsqrt() * norm.weight + norm.bias
-
-
-def mapped(x: Tensor) -> bool:
-    """Whether a tensor is mapped over lanes, also where a gradient is taken inside the map."""
-    while is_functorch_wrapped_tensor(x):
-        if is_batchedtensor(x):
-            return True
-        x = get_unwrapped(x)
-    return False
 
 
 class LinearBeforeNorm(nn.Linear):
@@ -133,6 +125,32 @@ class FCB(nn.Module):
         return self.out(self.hidden(x.flatten(1)))
 
 
+class _Masked(torch.autograd.Function):
+    """x · mask, multiplied in the mask's precision and rounded to that of x, in one kernel: autograd's own casts are kernels, too."""
+
+    @staticmethod
+    def forward(x: Tensor, mask: Tensor) -> Tensor:
+        return torch.mul(x, mask, out=torch.empty_like(x))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _Masked.apply(grad, ctx.saved_tensors[0]), None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, int | None], x: Tensor, mask: Tensor) -> tuple[Tensor, int]:
+        lanes = zip((x, mask), in_dims, strict=True)
+        return _Masked.apply(*(t.expand(info.batch_size, *t.shape) if axis is None else t.movedim(axis, 0) for t, axis in lanes)), 0
+
+
+def dropped(x: Tensor, mask: Tensor) -> Tensor:
+    """What dropout leaves of x, in its precision; masks stay exact in any."""
+    return x * mask if x.dtype == mask.dtype else _Masked.apply(x, mask)
+
+
 class ConvNet(nn.Module):
     """Valid convolutions with ReLU → 2×2 max pooling → dropout ¼ → 128 ReLU units → dropout ½ → logits."""
 
@@ -160,10 +178,10 @@ class ConvNet(nn.Module):
             x = F.relu(conv(x))
         x = F.relu(F.max_pool2d(last(x), 2))  # the same as the other way round, on a quarter of the numbers
         if masks:
-            x = (x * masks[0]).to(x.dtype)  # masks stay exact in any precision
+            x = dropped(x, masks[0])
         x = F.relu(self.hidden(x.flatten(1)))
         if masks:
-            x = (x * masks[1]).to(x.dtype)
+            x = dropped(x, masks[1])
         return self.out(x)
 
 

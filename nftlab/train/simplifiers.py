@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nftlab.errors import ConfigError
-from nftlab.train.networks import ConvBeforeNorm, DropoutSites, Norm2d, Shape, mapped
+from nftlab.methods.base import mapped
+from nftlab.train.networks import ConvBeforeNorm, DropoutSites, Norm2d, Shape
 
 
 class DoubleConv(nn.Sequential):

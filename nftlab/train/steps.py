@@ -13,25 +13,35 @@ import torch
 from torch import Tensor
 
 from nftlab.methods.base import Pass, bounds
-from nftlab.train.feed import Feed, orders
+from nftlab.train.feed import Batch, Feed, orders
 from nftlab.train.lane import Lane
 from nftlab.train.net import NetState
 from nftlab.train.optim import Setting
 from nftlab.train.program import CLASSIFIER, Program, Trees
 from nftlab.train.ranking import lowest
 from nftlab.train.rates import rate
+from nftlab.train.window import Window, steps_ahead
 
 States = dict[str, NetState]
+Runs = list[tuple[tuple[int, int], int]]  # ((how, size), how often) of steps, in order
 
 
 class Steps:
     """The steps of one pass over `examples` of the set; `passes`, one per lane, differ in their numbers only.
 
-    Changes `states` in place. `tick` is called while examples are ranked.
+    Changes `states` in place. `tick` is called while examples are ranked. `ahead`: batches are to be made for several steps
+    at once; then `fill` is called before each step that is a multiple of `ahead`.
     """
 
     def __init__(
-        self, program: Program, states: States, lanes: Sequence[Lane], passes: Sequence[Pass], tick: Callable[[], None] = lambda: None
+        self,
+        program: Program,
+        states: States,
+        lanes: Sequence[Lane],
+        passes: Sequence[Pass],
+        tick: Callable[[], None] = lambda: None,
+        *,
+        ahead: bool = False,
     ) -> None:
         self._program, self._states, self._pass = program, states, passes[0]
         self._stacked = len(lanes) > 1
@@ -42,21 +52,30 @@ class Steps:
         self._places = torch.arange(max(stop - start for start, stop in edges), device=device)
         self._stride = edges[1][0] if len(edges) > 1 else 0  # examples from one batch to the next
         self._feed = self._fed(lanes, tick)
+        self.ahead = steps_ahead(edges[0][1] * len(lanes)) if ahead else 1
+        self._window = Window(self._drawn, edges, self.ahead, device) if self.ahead > 1 else None
         moves, settings = program.optimiser(self._pass.trains), tuple(self._setting(lane) for lane in lanes)
         self._optimiser = moves(states[self._pass.trains], settings)
         self._numbers = {name: self._table([each.numbers[name] for each in passes]) for name in self._pass.numbers}
         self.totals: dict[str, Tensor] = {}
+        self._ones = torch.ones(len(lanes) if self._stacked else (), dtype=program.dtype, device=device)
+        self._nothing: dict[tuple[torch.Size, torch.dtype], Tensor] = {}
         # on the same states, passes of the same key differ in what `inputs` hold, and in the order of their steps
         self.key = self._pass.trains, self.examples, self._pass.dropout, tuple(self._numbers), settings
 
-    def runs(self) -> list[tuple[tuple[int, int], int]]:
-        """The steps in order, as ((how, size), how often): neighbours that do the same on as many examples are one step repeated."""
+    def runs(self) -> Runs:
+        """The steps in order: neighbours that do the same on as many examples are one step repeated."""
         sizes = [stop - start for start, stop in self._edges]
         return [(each, len(list(same))) for each, same in groupby(zip(self._pass.how, sizes, strict=True))]
 
     def inputs(self) -> list[Tensor]:
         """What the steps read that an epoch brings along, the number of the step, which they count, included."""
         return [self._number, *self._numbers.values(), *self._feed.inputs(), *self._optimiser.inputs()]
+
+    def fill(self) -> None:
+        """Make the batches of the next steps."""
+        assert self._window
+        self._window.fill(self._number)
 
     def end(self) -> None:
         """To be called after the last step."""
@@ -70,19 +89,35 @@ class Steps:
         names = tuple(self._states) if how or trains != CLASSIFIER else (CLASSIFIER,)  # the networks that it needs
         buffers = {name: self._states[name].buffers for name in names}
         views = None if any(program.nets[name].cast for name in names) else self._parameters(names)
-        places, stride = self._places[:size], self._stride
 
         def step() -> None:
-            x, y, masks = self._feed.batch(places + self._number * stride, program.task.scale, program.dtype)
+            x, y, masks = self._batch(size)
             numbers = {name: rows.index_select(0, self._number).squeeze(0) for name, rows in self._numbers.items()}
             params, leaves = views or self._parameters(names)  # what is cast is cast at every step
             loss, changed, means = function(params, buffers, x, y, masks, numbers)
-            grads = torch.autograd.grad(loss.sum(), leaves, allow_unused=True, materialize_grads=True)
-            self._optimiser.step(grads)
+            grads = torch.autograd.grad(loss, leaves, self._ones, allow_unused=True)  # of the lanes' sum
+            self._optimiser.step([self._zeros(leaf) if grad is None else grad for grad, leaf in zip(grads, leaves, strict=True)])
             self._keep(buffers, changed, means, y.shape[-1])
             self._number += 1
 
         return step
+
+    def _batch(self, size: int) -> Batch:
+        """The next step's."""
+        if self._window:
+            return self._window.batch(self._number, size)
+        places = self._places[:size] + self._number * self._stride
+        return self._feed.batch(places, self._program.task.scale, self._program.dtype)
+
+    def _drawn(self, places: Tensor) -> Batch:
+        return self._feed.drawn(places, self._program.task.scale, self._program.dtype)
+
+    def _zeros(self, like: Tensor) -> Tensor:
+        """The gradient of what the loss does not depend on: made once."""
+        kind = like.shape, like.dtype
+        if kind not in self._nothing:
+            self._nothing[kind] = torch.zeros_like(like, requires_grad=False)
+        return self._nothing[kind]
 
     def _keep(self, buffers: Trees, changed: Trees, means: dict[str, Tensor], examples: int) -> None:
         """The networks' new buffers and the sums to log."""

@@ -6,15 +6,16 @@ and what a new pass brings along (orders, labels, keys, strengths) into those of
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 
 import torch
 from torch import Tensor
 
 from nftlab.train.graph import Recorder
 from nftlab.train.net import NetState
-from nftlab.train.steps import States, Steps
+from nftlab.train.steps import Runs, States, Steps
 
+_FILL = "fill"  # the recording of what makes batches ahead
 _PASSES = 4  # kept at once: neural friendly training has three kinds
 
 
@@ -50,6 +51,20 @@ class Tape(Recorder):
             self.forget(oldest)
         self._passes[steps.key] = known or steps
         return known or steps
+
+    def play(self, steps: Steps, runs: Runs) -> Iterator[None]:
+        """All steps of a pass, yielding after each; their batches are made some steps ahead."""
+        fills = self.repeat(steps.fill, -(-sum(count for _, count in runs) // steps.ahead), steps.key, _FILL)
+        done = 0
+        for name, count in runs:
+            each = self.repeat(steps.step(*name), count, steps.key, name)
+            for _ in range(count):
+                if steps.ahead > 1 and done % steps.ahead == 0:
+                    next(fills)
+                next(each)
+                yield
+                done += 1
+        self.keep(steps.key, {_FILL, *(name for name, _ in runs)})
 
 
 def _tensors(states: Iterable[NetState]) -> list[Tensor]:

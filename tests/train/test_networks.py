@@ -13,7 +13,7 @@ from torch import nn
 from nftlab.errors import ConfigError
 from nftlab.train.arithmetic import PRECISIONS
 from nftlab.train.net import Net
-from nftlab.train.networks import NETWORKS, Norm2d
+from nftlab.train.networks import NETWORKS, Norm2d, dropped
 from nftlab.train.rng import seed_of
 from nftlab.train.simplifiers import SIMPLIFIERS, by_products
 
@@ -164,3 +164,32 @@ def test_initial_weights_are_drawn_without_touching_the_generators_of_gpus(monke
     monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("a GPU's generator was seeded"))
     state = net.initial(5, "weights", torch.float32, torch.device("cpu"))
     assert torch.equal(net.packed(state.weights), torch.cat([p.detach().flatten() for p in expected.parameters()]))
+
+
+@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
+def test_dropout_in_bf16_rounds_once_as_casts_would(form: torch.memory_format) -> None:
+    """1 / (1 − rate) has no bf16 of its own: it is multiplied in fp32, forward and back, alone, mapped and under a gradient's gradient."""
+    source = torch.Generator().manual_seed(0)
+    x = torch.randn(4, 8, 5, 6, 7, generator=source).bfloat16()
+    mask = (torch.rand(4, 8, 5, 6, 7, generator=source) > 0.25).float() / 0.75
+
+    def cast(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return (x * mask).to(x.dtype)
+
+    def made(function: Any) -> list[torch.Tensor]:
+        def loss(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return (function(x, mask).float() ** 3).sum()
+
+        alone = x[0].contiguous(memory_format=form).requires_grad_()
+        (slope,) = torch.autograd.grad(loss(alone, mask[0]), alone, create_graph=True)
+        (curve,) = torch.autograd.grad((slope.float() ** 2).sum(), alone)
+        mapped = x.clone().requires_grad_()
+        (slopes,) = torch.autograd.grad((torch.func.vmap(function)(mapped, mask).float() ** 3).sum(), mapped)
+        inside = torch.func.vmap(torch.func.grad(loss))(x, mask)
+        mixed = [torch.func.vmap(function, (0, None))(x, mask[0]), torch.func.vmap(function, (None, 0))(x[0], mask)]
+        return [function(alone, mask[0]).detach(), slope.detach(), curve, slopes, inside, *mixed]
+
+    for mine, usual in zip(made(dropped), made(cast), strict=True):
+        assert mine.dtype == torch.bfloat16
+        assert torch.equal(mine, usual)
+        assert mine.stride() == usual.stride()
