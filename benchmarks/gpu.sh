@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that is shown on a GPU, in one command, in under ten minutes; needs only torch, numpy and pytest.
 #
-#     bash benchmarks/gpu.sh [FOLDER]          results: gpu-tests.txt, train-cuda{,-fp32,-others}.{json,md}
+#     bash benchmarks/gpu.sh [FOLDER]          results: gpu-tests.txt, train-cuda{,-fc-a,-fp32,-others}.{json,md}
 #
 # First the tests (on several cores where pytest-xdist is there: one alone takes eight minutes, so that most of them are cut off), then
 # the pairs and the precision that goals are set for, then the others. A time limit leaves what was finished and is said; it is no failure.
@@ -26,9 +26,10 @@ train() {  # SECONDS NAME OPTION…
     limited "$1" python3 benchmarks/train.py --device cuda --rounds 1 --out "$out/$2.json" "${@:3}"
 }
 
-limited 100 python3 -m pytest -p no:cacheprovider "${several[@]}" -m gpu --tb=short tests/train tests/data/test_sparse.py \
+limited 90 python3 -m pytest -p no:cacheprovider "${several[@]}" -m gpu --tb=short tests/train tests/data/test_sparse.py \
     > >(tee "$out/gpu-tests.txt") 2>&1
-train 190 train-cuda --networks cnn-a,fc-a --precisions bf16 --sizes 1,32,128
-train 130 train-cuda-fp32 --networks cnn-a,fc-a --precisions tf32,fp32 --sizes 1,32
-train 160 train-cuda-others --networks cnn-b,fc-b,resnet18 --precisions bf16 --sizes 1,16
+train 170 train-cuda --networks cnn-a --precisions bf16 --sizes 1,16,32
+train 60 train-cuda-fc-a --networks fc-a --methods ct --precisions bf16,fp32 --sizes 1,32,128
+train 110 train-cuda-fp32 --networks cnn-a --precisions tf32,fp32 --sizes 1,32
+train 150 train-cuda-others --networks fc-a,cnn-b,fc-b,resnet18 --precisions bf16 --sizes 1,16
 exit $failed
