@@ -47,17 +47,6 @@ def in_chunks(work: Callable[[slice], Chunk], n: int, like: Tensor) -> Iterator[
         start += size
 
 
-def channels_last(x: Tensor) -> Tensor:
-    """The same examples (b, …) of one lane; images lie channels last in memory, which convolutions on a CPU are faster at.
-
-    Those of stacked lanes could not gain: they become groups of one convolution.
-    """
-    if x.dim() != 4:
-        return x
-    rows = x.permute(0, 2, 3, 1)
-    return rows.flatten().view(rows.shape).permute(0, 3, 1, 2)  # flatten: a single channel keeps its strides otherwise
-
-
 def orders(n: int, seeds: list[int], epochs: list[int], stream: str, device: torch.device) -> Tensor:
     """The examples as each lane draws them, (K, n); a single lane's (n,)."""
     who = zip(seeds, epochs, strict=True)
@@ -101,12 +90,7 @@ class Feed:
         return [tensor for tensor in own if tensor is not None]
 
     def batch(self, places: Tensor, scale: float, dtype: torch.dtype) -> Batch:
-        """(x, y, masks) of the examples at `places` (b,) of the order, as networks want them."""
-        x, y, masks = self.drawn(places, scale, dtype)
-        return channels_last(x) if y.dim() == 1 else x, y, masks
-
-    def drawn(self, places: Tensor, scale: float, dtype: torch.dtype) -> Batch:
-        """The same, images channels first."""
+        """(x, y, masks) of the examples at `places` (b,) of the order."""
         rows = self._rows.index_select(-1, places)
         # index_select copies whole rows; indexing with a matrix of rows is ten times slower
         x = self._x.index_select(0, rows.flatten()).view(*rows.shape, *self._x.shape[1:])

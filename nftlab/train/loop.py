@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nftlab.data.task import Split
 from nftlab.methods.base import Plan, winners
-from nftlab.train.feed import channels_last, in_chunks, seen
+from nftlab.train.feed import in_chunks, seen
 from nftlab.train.lane import Lane
 from nftlab.train.net import Tensors, stack, unstack
 from nftlab.train.program import CLASSIFIER, Program
@@ -135,7 +135,7 @@ def evaluate(program: Program, weights: Tensor, buffers: Tensors, split: Split, 
 
     def some(rows: slice) -> tuple[Tensor, Tensor]:
         x = seen(split.x[rows], program.task.scale, program.dtype)
-        out = logits(params, buffers, x if stacked else channels_last(x))
+        out = logits(params, buffers, x)
         labels = split.y[rows].expand(out.shape[:-1])
         return out.log_softmax(-1).gather(-1, labels.unsqueeze(-1)).sum((-2, -1)), winners(out).ne(labels).sum(-1)
 

@@ -106,11 +106,10 @@ class Steps:
         """The next step's."""
         if self._window:
             return self._window.batch(self._number, size)
-        places = self._places[:size] + self._number * self._stride
-        return self._feed.batch(places, self._program.task.scale, self._program.dtype)
+        return self._drawn(self._places[:size] + self._number * self._stride)
 
     def _drawn(self, places: Tensor) -> Batch:
-        return self._feed.drawn(places, self._program.task.scale, self._program.dtype)
+        return self._feed.batch(places, self._program.task.scale, self._program.dtype)
 
     def _zeros(self, like: Tensor) -> Tensor:
         """The gradient of what the loss does not depend on: made once."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nftlab.train.feed import Batch, channels_last
+from nftlab.train.feed import Batch
 
 STEPS = 16  # of a window, at most
 _EXAMPLES = 512  # of a window, of all lanes together: more fill the device anyway and only take memory
@@ -51,5 +51,4 @@ class Window:
         assert self._made is not None  # filled before
         x, y, masks = self._made
         rows, axis = self._rows.index_select(0, number).squeeze(0)[:size], y.dim() - 1
-        mine = x.index_select(axis, rows)
-        return mine if axis else channels_last(mine), y.index_select(axis, rows), tuple(mask.index_select(axis, rows) for mask in masks)
+        return x.index_select(axis, rows), y.index_select(axis, rows), tuple(mask.index_select(axis, rows) for mask in masks)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nftlab.methods.base import bounds
-from nftlab.train.feed import Batch, Feed, channels_last, in_chunks
+from nftlab.train.feed import Batch, Feed, in_chunks
 from nftlab.train.networks import NETWORKS
 from nftlab.train.rng import generator, keys, starts, words, words_from
 from tests.train import tiny
@@ -105,11 +105,3 @@ def test_keys_follow_seed_purpose_and_epoch() -> None:
     drawn = [keys([seed], purpose, [epoch], "cpu").item() for seed, purpose, epoch in ((0, "a", 1), (1, "a", 1), (0, "b", 1), (0, "a", 2))]
     assert len(set(drawn)) == 4
     assert keys([0, 1], "a", [1, 1], "cpu").tolist() == drawn[:2]
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_images_of_one_lane_lie_channels_last(channels: int) -> None:
-    x = torch.rand(2, channels, 4, 5)
-    assert torch.equal(channels_last(x), x)
-    assert channels_last(x).stride() == (20 * channels, 1, 5 * channels, channels)
-    assert channels_last(x[:, 0]).stride() == x[:, 0].stride()

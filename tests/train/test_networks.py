@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from nftlab.errors import ConfigError
+from nftlab.methods.base import mapped
 from nftlab.train.arithmetic import PRECISIONS
-from nftlab.train.net import Net
-from nftlab.train.networks import NETWORKS, Norm2d, dropped
+from nftlab.train.net import Net, channels_last
+from nftlab.train.networks import NETWORKS, Norm2d, convolved, dropped, maxima
 from nftlab.train.rng import seed_of
 from nftlab.train.simplifiers import SIMPLIFIERS, by_products
 
@@ -193,3 +194,57 @@ def test_dropout_in_bf16_rounds_once_as_casts_would(form: torch.memory_format) -
         assert mine.dtype == torch.bfloat16
         assert torch.equal(mine, usual)
         assert mine.stride() == usual.stride()
+
+
+@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("side", [2, 5, 8])
+def test_maxima_are_max_pooling(side: int, form: torch.memory_format) -> None:
+    x = torch.randn(4, 3, side, side + 1, generator=torch.Generator().manual_seed(0)).bfloat16().contiguous(memory_format=form)
+    x[0, 0, 0, 0], x[1, 1, 1, 1] = torch.nan, torch.inf
+    assert torch.equal(maxima(x).nan_to_num(7), F.max_pool2d(x, 2).nan_to_num(7))
+    assert maxima(x).isnan().sum() == 1
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_a_gpu_pools_what_a_cpu_pools(lanes: int, learns: bool) -> None:
+    conv = nn.Conv2d(2, 4, 3, dtype=torch.float64)
+    x = channels_last(torch.randn(lanes * 5, 2, 9, 9, dtype=torch.float64))
+    expected = F.max_pool2d(conv(x), 2)
+    there, x = conv.to("cuda"), x.to("cuda")
+    if lanes == 1:
+        mine = convolved(there, x, learns=learns)
+    else:
+        mine = torch.func.vmap(lambda x: convolved(there, x, learns=learns))(x.unflatten(0, (lanes, 5))).flatten(0, 1)
+    torch.testing.assert_close(mine.cpu(), expected)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_one_lane_lie_channels_last(channels: int) -> None:
+    x = torch.randn(2, channels, 4, 5)
+    assert torch.equal(channels_last(x), x)
+    assert channels_last(x).stride() == (20 * channels, 1, 5 * channels, channels)
+    assert channels_last(x[:, 0]).stride() == x[:, 0].stride()
+
+
+@pytest.mark.parametrize("network", ["cnn-a", "resnet18"])
+def test_a_network_is_shown_images_channels_last_whoever_made_them(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a simplifier or a gradient hands on, too; those of mapped lanes stay."""
+    lying: list[bool] = []
+    real = F.conv2d
+
+    def noted(x: torch.Tensor, *others: Any, **options: Any) -> torch.Tensor:
+        lying.append(not mapped(x) and x.is_contiguous(memory_format=torch.channels_last))
+        return real(x, *others, **options)
+
+    monkeypatch.setattr(F, "conv2d", noted)
+    net = Net(lambda: NETWORKS[network]((3, 12, 12), 10), PRECISIONS["fp32"])
+    state = net.initial(0, "x", torch.float32, torch.device("cpu"))
+    net(net.layers(state.weights), state.buffers, torch.randn(2, 3, 12, 12), train=False)
+    assert lying
+    assert all(lying)
+    lying.clear()
+    stacked = torch.randn(2, 2, 3, 12, 12)
+    torch.func.vmap(lambda x: net(net.layers(state.weights), state.buffers, x, train=False)[0])(stacked)
+    assert not any(lying)
