@@ -25,6 +25,7 @@ from nftlab.train.steps import Runs, Steps
 from nftlab.train.tape import Tape
 
 _PROGRESS_EVERY = 0.5  # seconds between two signs of life
+TURN = 16  # steps of a group at once: the first work on the device while the host still begins the others' epochs
 _OVER = object()
 
 
@@ -100,20 +101,28 @@ class Group:
 
 
 def interleave(runs: Sequence[Group], heart: Heart) -> None:
-    """Train groups, step about: recorded ones each on its stream, at the same time."""
+    """Train groups, some steps of each in turn: recorded ones each on its stream, at the same time."""
     going = {run: run.train(heart.tick) for run in runs}
     for run in runs:
         run.begin()
     try:
         while going:
             for run, steps in list(going.items()):
-                with run.stream():
-                    if next(steps, _OVER) is _OVER:
-                        del going[run]
-                heart.tick()
+                if not take(run, steps, TURN, heart):
+                    del going[run]
     finally:  # also after an error: what the steps still write to is about to be freed, for others to use
         for run in runs:
             run.end()
+
+
+def take(run: Group, steps: Iterator[None], count: int, heart: Heart) -> bool:
+    """The next so many steps of a group; whether it may have more."""
+    with run.stream():
+        for _ in range(count):
+            if next(steps, _OVER) is _OVER:
+                return False
+            heart.tick()
+    return True
 
 
 def _played(steps: Steps, runs: Runs) -> Iterator[None]:

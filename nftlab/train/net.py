@@ -46,11 +46,12 @@ class NetState:
 class Net:
     """What `build` builds, as code and shapes without numbers: call it with parameters, as `layers` gives them, and buffers.
 
-    Layers compute in `precision.layers`; BatchNorm, and whatever lies outside the network, in `precision.state`.
+    Layers compute in `precision.layers`; BatchNorm, and whatever lies outside the network, in `precision.state`. With
+    `channels_last` filters lie so in the flat tensors, as convolutions of images that do want them; checkpoints do not differ.
     """
 
-    def __init__(self, build: Callable[[], nn.Module], precision: Precision) -> None:
-        self._build, self._precision = build, precision
+    def __init__(self, build: Callable[[], nn.Module], precision: Precision, *, channels_last: bool = False) -> None:
+        self._build, self._precision, self._channels_last = build, precision, channels_last
         with torch.device("meta"):
             skeleton = build()
         # one skeleton per mode: switching a module's mode at every call would walk its layers
@@ -85,7 +86,7 @@ class Net:
     def views(self, weights: Tensor) -> Tensors:
         """The parameters by name, as views of (P,) or (K, P) weights."""
         pieces = zip(self.shapes.items(), self._sizes, weights.split(self._spans, -1), strict=True)
-        return {name: piece[..., :size].view(*piece.shape[:-1], *shape) for (name, shape), size, piece in pieces}
+        return {name: self._shaped(piece[..., :size], shape) for (name, shape), size, piece in pieces}
 
     def layers(self, weights: Tensor) -> Tensors:
         """The parameters by name as a call wants them: those of layers in the layers' precision, cast together; views of the others."""
@@ -94,18 +95,35 @@ class Net:
             return views
         return views | {name: view for name, view in self.views(weights.to(self._precision.layers)).items() if name in self.cast}
 
+    def rows(self, tensors: Sequence[Tensor], stacked: bool) -> list[Tensor]:
+        """What has the parameters' shapes, all in their order, each as its numbers lie: (n,), or (K, n) of stacked lanes."""
+        pairs = zip(tensors, self.shapes.values(), strict=True)
+        return [(t.movedim(-3, -1) if self._laid(shape) else t).flatten(1 if stacked else 0) for t, shape in pairs]
+
     def flat(self, params: Mapping[str, Tensor]) -> Tensor:
         """The inverse of `views` for one lane."""
-        gaps = zip(self.shapes, self._sizes, self._spans, strict=True)
-        return torch.cat([F.pad(params[name].flatten(), (0, span - size)) for name, size, span in gaps])
+        rows = self.rows([params[name] for name in self.shapes], stacked=False)
+        return torch.cat([F.pad(row, (0, span - size)) for row, size, span in zip(rows, self._sizes, self._spans, strict=True)])
 
     def packed(self, flat: Tensor) -> Tensor:
-        """(P,) without its gaps."""
+        """(P,) without its gaps, filters channels first."""
         return torch.cat([view.flatten() for view in self.views(flat).values()])
 
     def spread(self, packed: Tensor) -> Tensor:
         """The inverse of `packed`; raises RuntimeError for too many numbers or too few."""
-        return self.flat(dict(zip(self.shapes, packed.split(self._sizes), strict=True)))
+        pieces = zip(self.shapes.items(), packed.split(self._sizes), strict=True)
+        return self.flat({name: piece.view(shape) for (name, shape), piece in pieces})
+
+    def _laid(self, shape: torch.Size) -> bool:
+        """Whether a parameter of this shape is laid out channels last."""
+        return self._channels_last and len(shape) == 4
+
+    def _shaped(self, row: Tensor, shape: torch.Size) -> Tensor:
+        """A parameter as a view of its numbers (n,) or (K, n)."""
+        if not self._laid(shape):
+            return row.view(*row.shape[:-1], *shape)
+        filters, channels, high, wide = shape
+        return row.view(*row.shape[:-1], filters, high, wide, channels).movedim(-1, -3)
 
 
 def channels_last(x: Tensor) -> Tensor:

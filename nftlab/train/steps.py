@@ -96,7 +96,8 @@ class Steps:
             params, leaves = views or self._parameters(names)  # what is cast is cast at every step
             loss, changed, means = function(params, buffers, x, y, masks, numbers)
             grads = torch.autograd.grad(loss, leaves, self._ones, allow_unused=True)  # of the lanes' sum
-            self._optimiser.step([self._zeros(leaf) if grad is None else grad for grad, leaf in zip(grads, leaves, strict=True)])
+            known = [self._zeros(leaf) if grad is None else grad for grad, leaf in zip(grads, leaves, strict=True)]
+            self._optimiser.step(program.nets[trains].rows(known, self._stacked))
             self._keep(buffers, changed, means, y.shape[-1])
             self._number += 1
 

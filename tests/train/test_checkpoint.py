@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -60,6 +61,7 @@ def test_a_folder_that_cannot_be_made_is_a_disk_error(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
+from typing import Any
 import torch
 from nftlab.errors import DiskError
 from nftlab.train.checkpoint import Checkpoint, load, save
@@ -94,3 +96,21 @@ def test_a_checkpoint_that_lacks_a_tensor_is_refused() -> None:
     part = Checkpoint({key: t for key, t in whole.tensors.items() if not key.endswith("out.bias")}, whole.meta)
     with pytest.raises(DataError, match=r"out\.bias"):
         pack.restore("lane-0", part)
+
+
+@pytest.mark.parametrize("fields", [{"algorithm": "nft", "n_f": 2}, {"algorithm": "ct", "optimizer": "sgd"}])
+def test_a_checkpoint_goes_from_one_way_of_training_to_another(fields: dict[str, Any]) -> None:
+    """Filters of lanes apart lie channels last; on disk nothing tells."""
+    data, (lane,) = tiny.task(n=33), tiny.members(1, network="cnn-b", precision="fp32", **fields)
+    ways = "apart", "mapped"
+    first = {way: Pack(data, [lane], way=way) for way in ways}
+    assert tiny.same(first["apart"].checkpoint(lane.key), first["mapped"].checkpoint(lane.key))
+    for pack in first.values():
+        pack.train_epoch()
+    for way, other in (ways, ways[::-1]):
+        taken = first[way].checkpoint(lane.key)
+        second = Pack(data, [lane], way=other)
+        second.restore(lane.key, taken)
+        assert tiny.same(second.checkpoint(lane.key), taken)
+        best, same = first[way].best(lane.key), second.best(lane.key)
+        assert best is None or (same is not None and tiny.same(same, best))

@@ -120,6 +120,26 @@ def test_parameters_begin_where_kernels_expect_them() -> None:
         net.spread(packed[1:])
 
 
+@pytest.mark.parametrize("network", ["cnn-a", "resnet18"])
+def test_filters_may_lie_channels_last(network: str) -> None:
+    """The same parameters under the same names, and in the same order in checkpoints."""
+    plain, laid = (Net(lambda: NETWORKS[network]((3, 12, 12), 10), PRECISIONS["bf16"], channels_last=last) for last in (False, True))
+    one, other = (net.initial(0, "weights", torch.float32, torch.device("cpu")).weights for net in (plain, laid))
+    assert not torch.equal(one, other)
+    assert torch.equal(plain.packed(one), laid.packed(other))
+    assert torch.equal(laid.spread(laid.packed(other)), other)
+    mine, usual = laid.views(other), plain.views(one)
+    assert all(torch.equal(mine[name], usual[name]) for name in usual)
+    filters = [name for name, shape in laid.shapes.items() if len(shape) == 4]
+    assert filters
+    assert all(laid.layers(other)[name].is_contiguous(memory_format=torch.channels_last) for name in filters)
+    rows = laid.rows(list(mine.values()), stacked=False)
+    assert all(row.data_ptr() == view.data_ptr() for row, view in zip(rows, mine.values(), strict=True))  # nothing was copied
+    stacked = laid.rows([torch.stack([view, 2 * view]) for view in mine.values()], stacked=True)
+    assert all(torch.equal(row[1], 2 * alone) for row, alone in zip(stacked, rows, strict=True))
+    assert torch.equal(laid.views(torch.stack([other, 2 * other]))[filters[0]][1], 2 * mine[filters[0]])
+
+
 @pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("shape", [(3, 4, 7, 5), (2, 1, 1, 2), (2, 3, 2, 1)])
 def test_products_double_images_as_torch_does(shape: tuple[int, ...], form: torch.memory_format) -> None:
