@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nftlab.data.task import Split
 from nftlab.train.augment import crop_flip
+from nftlab.train.net import channels_last
 from nftlab.train.networks import DropoutSites
 from nftlab.train.rng import generator, keys, starts, words, words_from
 
@@ -90,7 +91,12 @@ class Feed:
         return [tensor for tensor in own if tensor is not None]
 
     def batch(self, places: Tensor, scale: float, dtype: torch.dtype) -> Batch:
-        """(x, y, masks) of the examples at `places` (b,) of the order."""
+        """(x, y, masks) of the examples at `places` (b,) of the order, as networks want them."""
+        x, y, masks = self.drawn(places, scale, dtype)
+        return channels_last(x) if y.dim() == 1 else x, y, masks
+
+    def drawn(self, places: Tensor, scale: float, dtype: torch.dtype) -> Batch:
+        """The same, images channels first."""
         rows = self._rows.index_select(-1, places)
         # index_select copies whole rows; indexing with a matrix of rows is ten times slower
         x = self._x.index_select(0, rows.flatten()).view(*rows.shape, *self._x.shape[1:])

@@ -19,13 +19,12 @@ from nftlab.data.task import Split
 from nftlab.methods.base import Plan, winners
 from nftlab.train.feed import in_chunks, seen
 from nftlab.train.lane import Lane
-from nftlab.train.net import Tensors, stack, unstack
+from nftlab.train.net import Tensors, channels_last, stack, unstack
 from nftlab.train.program import CLASSIFIER, Program
 from nftlab.train.steps import Runs, Steps
 from nftlab.train.tape import Tape
 
 _PROGRESS_EVERY = 0.5  # seconds between two signs of life
-TURN = 16  # steps of a group at once: the first work on the device while the host still begins the others' epochs
 _OVER = object()
 
 
@@ -101,28 +100,20 @@ class Group:
 
 
 def interleave(runs: Sequence[Group], heart: Heart) -> None:
-    """Train groups, some steps of each in turn: recorded ones each on its stream, at the same time."""
+    """Train groups, step about: recorded ones each on its stream, at the same time."""
     going = {run: run.train(heart.tick) for run in runs}
     for run in runs:
         run.begin()
     try:
         while going:
             for run, steps in list(going.items()):
-                if not take(run, steps, TURN, heart):
-                    del going[run]
+                with run.stream():
+                    if next(steps, _OVER) is _OVER:
+                        del going[run]
+                heart.tick()
     finally:  # also after an error: what the steps still write to is about to be freed, for others to use
         for run in runs:
             run.end()
-
-
-def take(run: Group, steps: Iterator[None], count: int, heart: Heart) -> bool:
-    """The next so many steps of a group; whether it may have more."""
-    with run.stream():
-        for _ in range(count):
-            if next(steps, _OVER) is _OVER:
-                return False
-            heart.tick()
-    return True
 
 
 def _played(steps: Steps, runs: Runs) -> Iterator[None]:
@@ -144,7 +135,7 @@ def evaluate(program: Program, weights: Tensor, buffers: Tensors, split: Split, 
 
     def some(rows: slice) -> tuple[Tensor, Tensor]:
         x = seen(split.x[rows], program.task.scale, program.dtype)
-        out = logits(params, buffers, x)
+        out = logits(params, buffers, x if stacked else channels_last(x))
         labels = split.y[rows].expand(out.shape[:-1])
         return out.log_softmax(-1).gather(-1, labels.unsqueeze(-1)).sum((-2, -1)), winners(out).ne(labels).sum(-1)
 

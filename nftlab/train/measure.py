@@ -20,7 +20,7 @@ from nftlab.speeds import CLOSE, Speed
 from nftlab.train.arithmetic import arithmetic
 from nftlab.train.feed import EVAL_BATCH_CUDA
 from nftlab.train.lane import Lane, Member, fresh
-from nftlab.train.loop import TURN, Group, Heart, take
+from nftlab.train.loop import Group, Heart
 from nftlab.train.pack import APART, GRAPH, MAPPED, SINGLE, threads
 from nftlab.train.program import Program, build
 from nftlab.train.tape import Tape
@@ -52,19 +52,17 @@ def measure(
     seconds. The first is always measured, a device out of memory then raises torch.OutOfMemoryError.
     """
     device, began, heart = torch.device(device), time.perf_counter(), Heart(progress)
-    task = task.to(device)
-    programs = {way: build(task, hypers, channels_last=way == APART) for way in (MAPPED, APART)}
-    program = programs[APART]
+    program = build(task.to(device), hypers)
     found: list[Speed] = []
     losses = 0  # sizes in a row that were no better
     with arithmetic(device, program.precision, deterministic=False):
         for lanes in sizes:
             try:
                 for way in _tried(device, lanes):
-                    found.append(_speed(programs[way.removesuffix(GRAPH)], lanes, way, heart))
+                    found.append(_speed(program, lanes, way, heart))
                 quick = device.type == "cpu" and found[-1].seconds * lanes < SMALL * len(program.edges)
                 if quick and torch.get_num_threads() > 1:
-                    single = _speed(programs[found[-1].way], lanes, found[-1].way + SINGLE, heart)
+                    single = _speed(program, lanes, found[-1].way + SINGLE, heart)
                     if single.seconds < SHARED * found[-1].seconds:
                         found.pop()
                     found.append(single)
@@ -168,10 +166,12 @@ def _epoch(program: Program, groups: list[list[Lane]], tapes: list[Tape | None],
     for run in runs:
         run.begin()
 
-    def go(count: int) -> None:
-        for done in range(0, count, TURN):  # as an epoch goes
+    def go(rounds: int) -> None:
+        for _ in range(rounds):
             for run, each in zip(runs, steps, strict=True):
-                take(run, each, min(TURN, count - done), heart)
+                with run.stream():
+                    next(each)
+            heart.tick()
 
     return go
 

@@ -46,12 +46,11 @@ class NetState:
 class Net:
     """What `build` builds, as code and shapes without numbers: call it with parameters, as `layers` gives them, and buffers.
 
-    Layers compute in `precision.layers`; BatchNorm, and whatever lies outside the network, in `precision.state`. With
-    `channels_last` filters lie so in the flat tensors, as convolutions of images that do want them; checkpoints do not differ.
+    Layers compute in `precision.layers`; BatchNorm, and whatever lies outside the network, in `precision.state`.
     """
 
-    def __init__(self, build: Callable[[], nn.Module], precision: Precision, *, channels_last: bool = False) -> None:
-        self._build, self._precision, self._channels_last = build, precision, channels_last
+    def __init__(self, build: Callable[[], nn.Module], precision: Precision) -> None:
+        self._build, self._precision = build, precision
         with torch.device("meta"):
             skeleton = build()
         # one skeleton per mode: switching a module's mode at every call would walk its layers
@@ -70,9 +69,11 @@ class Net:
         if train:
             buffers = _copies(buffers)
         first, *rest = inputs
-        shown = channels_last(first.to(self._precision.layers) if self.cast else first)
-        out = functional_call(self._modes[train], (params, buffers), (shown, *rest))
-        return out.to(self._precision.state), buffers
+        if first.is_cpu and not any(mapped(x) for x in (first, next(iter(params.values())))):
+            first = channels_last(first)  # what another network or a gradient made, too; on a GPU that gains nothing
+        if self.cast:
+            first = first.to(self._precision.layers)
+        return functional_call(self._modes[train], (params, buffers), (first, *rest)).to(self._precision.state), buffers
 
     def initial(self, seed: int, purpose: str, dtype: torch.dtype, device: torch.device, moments: Sequence[str] = ()) -> NetState:
         """Fresh numbers, drawn in float32 whatever `dtype` is, moments being 0; torch's global generator is left as it was."""
@@ -86,7 +87,7 @@ class Net:
     def views(self, weights: Tensor) -> Tensors:
         """The parameters by name, as views of (P,) or (K, P) weights."""
         pieces = zip(self.shapes.items(), self._sizes, weights.split(self._spans, -1), strict=True)
-        return {name: self._shaped(piece[..., :size], shape) for (name, shape), size, piece in pieces}
+        return {name: piece[..., :size].view(*piece.shape[:-1], *shape) for (name, shape), size, piece in pieces}
 
     def layers(self, weights: Tensor) -> Tensors:
         """The parameters by name as a call wants them: those of layers in the layers' precision, cast together; views of the others."""
@@ -95,43 +96,26 @@ class Net:
             return views
         return views | {name: view for name, view in self.views(weights.to(self._precision.layers)).items() if name in self.cast}
 
-    def rows(self, tensors: Sequence[Tensor], stacked: bool) -> list[Tensor]:
-        """What has the parameters' shapes, all in their order, each as its numbers lie: (n,), or (K, n) of stacked lanes."""
-        pairs = zip(tensors, self.shapes.values(), strict=True)
-        return [(t.movedim(-3, -1) if self._laid(shape) else t).flatten(1 if stacked else 0) for t, shape in pairs]
-
     def flat(self, params: Mapping[str, Tensor]) -> Tensor:
         """The inverse of `views` for one lane."""
-        rows = self.rows([params[name] for name in self.shapes], stacked=False)
-        return torch.cat([F.pad(row, (0, span - size)) for row, size, span in zip(rows, self._sizes, self._spans, strict=True)])
+        gaps = zip(self.shapes, self._sizes, self._spans, strict=True)
+        return torch.cat([F.pad(params[name].flatten(), (0, span - size)) for name, size, span in gaps])
 
     def packed(self, flat: Tensor) -> Tensor:
-        """(P,) without its gaps, filters channels first."""
+        """(P,) without its gaps."""
         return torch.cat([view.flatten() for view in self.views(flat).values()])
 
     def spread(self, packed: Tensor) -> Tensor:
         """The inverse of `packed`; raises RuntimeError for too many numbers or too few."""
-        pieces = zip(self.shapes.items(), packed.split(self._sizes), strict=True)
-        return self.flat({name: piece.view(shape) for (name, shape), piece in pieces})
-
-    def _laid(self, shape: torch.Size) -> bool:
-        """Whether a parameter of this shape is laid out channels last."""
-        return self._channels_last and len(shape) == 4
-
-    def _shaped(self, row: Tensor, shape: torch.Size) -> Tensor:
-        """A parameter as a view of its numbers (n,) or (K, n)."""
-        if not self._laid(shape):
-            return row.view(*row.shape[:-1], *shape)
-        filters, channels, high, wide = shape
-        return row.view(*row.shape[:-1], filters, high, wide, channels).movedim(-1, -3)
+        return self.flat(dict(zip(self.shapes, packed.split(self._sizes), strict=True)))
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """The same examples (b, …) of one lane; images lie channels last in memory, which convolutions are faster at.
+    """The same examples (b, …) of one lane; images lie channels last in memory, which convolutions on a CPU are faster at.
 
     Those of stacked lanes could not gain: they become groups of one convolution.
     """
-    if x.dim() != 4 or mapped(x):
+    if x.dim() != 4:
         return x
     rows = x.permute(0, 2, 3, 1)
     return rows.flatten().view(rows.shape).permute(0, 3, 1, 2)  # flatten: a single channel keeps its strides otherwise

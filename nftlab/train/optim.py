@@ -47,9 +47,10 @@ class Optimiser:
         return [self._steps]
 
     @torch.no_grad()
-    def step(self, rows: Sequence[Tensor]) -> None:
-        """One step with the gradients of the parameters, as `Net.rows` gives them."""
+    def step(self, grads: Sequence[Tensor]) -> None:
+        """One step with the gradients of the parameters in the order of `Net.shapes`."""
         self._steps += 1
+        rows = [g.flatten(1 if self._stacked else 0) for g in grads]
         sizes = [row.shape[-1] for row in rows]
         widths = spans(sizes)
         if not self._stacked:  # parameter by parameter, the gradients need not be copied together
@@ -64,7 +65,7 @@ class Optimiser:
         for setting, lanes in self._groups.items():
             self._update([[column[k] for k in lanes] for column in columns], [steps[k] for k in lanes], setting)
 
-    def _same(self, rows: Sequence[Tensor]) -> list[Tensor]:
+    def _same(self, rows: list[Tensor]) -> list[Tensor]:
         """Gradients in the weights' precision; those of another are cast together."""
         own = self._moved[0].dtype
         others = [row for row in rows if row.dtype != own]

@@ -99,7 +99,7 @@ class Pack:
         if way not in ways(self._device):
             raise ConfigError(f"way {way!r} is not one of {', '.join(ways(self._device))}")
         self._deterministic, self._way = deterministic, way
-        self._program = build(task.to(device), members[0].hypers, channels_last=way.startswith(APART))
+        self._program = build(task.to(device), members[0].hypers)
         self._tapes: list[Tape] = []
         self._lanes: dict[str, Lane] = {}
         self.add(members)

@@ -87,11 +87,8 @@ class Program:
         return {name: BoundNet(self.nets[name], params[name], buffers[name]) for name in params}
 
 
-def build(task: Task, h: Hypers, *, channels_last: bool = False) -> Program:
-    """The program of trials with the static fields of `h`; raises ConfigError when networks and data do not fit.
-
-    `channels_last`: filters lie so, for lanes that are not mapped.
-    """
+def build(task: Task, h: Hypers) -> Program:
+    """The program of trials with the static fields of `h`; raises ConfigError when networks and data do not fit."""
     if h.algorithm not in METHODS or h.network not in NETWORKS:
         raise ConfigError(f"no algorithm {h.algorithm!r} with network {h.network!r} can be trained here")
     outputs = max(10, task.classes) if h.outputs == "ten" else task.classes
@@ -99,9 +96,9 @@ def build(task: Task, h: Hypers, *, channels_last: bool = False) -> Program:
     if h.augment != "none" and len(task.shape) != 3:
         raise ConfigError(f"{h.augment} needs images, the examples have shape {task.shape}", "use augment none")
     precision = PRECISIONS[h.precision]
-    nets = {CLASSIFIER: Net(lambda: NETWORKS[h.network](task.shape, outputs), precision, channels_last=channels_last)}
+    nets = {CLASSIFIER: Net(lambda: NETWORKS[h.network](task.shape, outputs), precision)}
     for name, network in method.networks(h).items():
-        nets[name] = Net(partial(SIMPLIFIERS[network.kind], task.shape, outputs, h), precision, channels_last=channels_last)
+        nets[name] = Net(partial(SIMPLIFIERS[network.kind], task.shape, outputs, h), precision)
     optimisers = {name: h.optimizer if name == CLASSIFIER else "adam" for name in nets}
     edges = bounds(len(task.train), h.batch_size)
     smallest = min((stop - start for start, stop in edges), default=0)

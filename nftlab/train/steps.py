@@ -96,8 +96,7 @@ class Steps:
             params, leaves = views or self._parameters(names)  # what is cast is cast at every step
             loss, changed, means = function(params, buffers, x, y, masks, numbers)
             grads = torch.autograd.grad(loss, leaves, self._ones, allow_unused=True)  # of the lanes' sum
-            known = [self._zeros(leaf) if grad is None else grad for grad, leaf in zip(grads, leaves, strict=True)]
-            self._optimiser.step(program.nets[trains].rows(known, self._stacked))
+            self._optimiser.step([self._zeros(leaf) if grad is None else grad for grad, leaf in zip(grads, leaves, strict=True)])
             self._keep(buffers, changed, means, y.shape[-1])
             self._number += 1
 
@@ -107,10 +106,11 @@ class Steps:
         """The next step's."""
         if self._window:
             return self._window.batch(self._number, size)
-        return self._drawn(self._places[:size] + self._number * self._stride)
+        places = self._places[:size] + self._number * self._stride
+        return self._feed.batch(places, self._program.task.scale, self._program.dtype)
 
     def _drawn(self, places: Tensor) -> Batch:
-        return self._feed.batch(places, self._program.task.scale, self._program.dtype)
+        return self._feed.drawn(places, self._program.task.scale, self._program.dtype)
 
     def _zeros(self, like: Tensor) -> Tensor:
         """The gradient of what the loss does not depend on: made once."""

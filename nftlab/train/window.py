@@ -7,12 +7,12 @@ examples, their labels, the hashes behind their masks. A window makes them ahead
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from nftlab.train.feed import Batch
+from nftlab.train.net import channels_last
 
 STEPS = 16  # of a window, at most
 _EXAMPLES = 512  # of a window, of all lanes together: more fill the device anyway and only take memory
@@ -30,8 +30,13 @@ class Window:
     """
 
     def __init__(self, make: Callable[[Tensor], Batch], edges: list[tuple[int, int]], ahead: int, device: torch.device) -> None:
-        self._make, self.ahead, self._stride, self._last = make, ahead, edges[0][1], edges[-1][1] - 1
-        self._places, self._rows = _tables(tuple(edges), ahead, device)
+        self._make, self.ahead, self._stride = make, ahead, edges[0][1]
+        begins = [edges[i - i % ahead][0] for i in range(len(edges))]
+        widest = max(stop - start for start, stop in edges)
+        offsets = torch.tensor([start - begin for (start, _), begin in zip(edges, begins, strict=True)])
+        self._rows = (offsets.unsqueeze(1) + torch.arange(widest)).to(device)  # of each step, in its window
+        self._last = edges[-1][1] - 1
+        self._places = torch.arange(max(stop - begin for (_, stop), begin in zip(edges, begins, strict=True)), device=device)
         self._made: Batch | None = None
 
     def fill(self, number: Tensor) -> None:
@@ -47,17 +52,5 @@ class Window:
         assert self._made is not None  # filled before
         x, y, masks = self._made
         rows, axis = self._rows.index_select(0, number).squeeze(0)[:size], y.dim() - 1
-        return x.index_select(axis, rows), y.index_select(axis, rows), tuple(mask.index_select(axis, rows) for mask in masks)
-
-
-@lru_cache(maxsize=16)
-def _tables(edges: tuple[tuple[int, int], ...], ahead: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The places in a window, and of each step those of its examples: the same for all lanes and epochs.
-
-    The last thing done is the copy to the device, which is waited for: streams that know nothing of each other use it.
-    """
-    begins = [edges[i - i % ahead][0] for i in range(len(edges))]
-    widest = max(stop - start for start, stop in edges)
-    offsets = torch.tensor([start - begin for (start, _), begin in zip(edges, begins, strict=True)])
-    places = torch.arange(max(stop - begin for (_, stop), begin in zip(edges, begins, strict=True)))
-    return places.to(device), (offsets.unsqueeze(1) + torch.arange(widest)).to(device)
+        mine = x.index_select(axis, rows)
+        return mine if axis else channels_last(mine), y.index_select(axis, rows), tuple(mask.index_select(axis, rows) for mask in masks)

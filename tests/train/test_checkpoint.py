@@ -100,7 +100,7 @@ def test_a_checkpoint_that_lacks_a_tensor_is_refused() -> None:
 
 @pytest.mark.parametrize("fields", [{"algorithm": "nft", "n_f": 2}, {"algorithm": "ct", "optimizer": "sgd"}])
 def test_a_checkpoint_goes_from_one_way_of_training_to_another(fields: dict[str, Any]) -> None:
-    """Filters of lanes apart lie channels last; on disk nothing tells."""
+    """On disk nothing tells how a lane was trained."""
     data, (lane,) = tiny.task(n=33), tiny.members(1, network="cnn-b", precision="fp32", **fields)
     ways = "apart", "mapped"
     first = {way: Pack(data, [lane], way=way) for way in ways}

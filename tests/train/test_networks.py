@@ -13,8 +13,8 @@ from torch import nn
 from nftlab.errors import ConfigError
 from nftlab.methods.base import mapped
 from nftlab.train.arithmetic import PRECISIONS
-from nftlab.train.net import Net, channels_last
-from nftlab.train.networks import NETWORKS, Norm2d, convolved, dropped, maxima
+from nftlab.train.net import Net, channels_last, stack
+from nftlab.train.networks import NETWORKS, Norm2d, dropped
 from nftlab.train.rng import seed_of
 from nftlab.train.simplifiers import SIMPLIFIERS, by_products
 
@@ -120,26 +120,6 @@ def test_parameters_begin_where_kernels_expect_them() -> None:
         net.spread(packed[1:])
 
 
-@pytest.mark.parametrize("network", ["cnn-a", "resnet18"])
-def test_filters_may_lie_channels_last(network: str) -> None:
-    """The same parameters under the same names, and in the same order in checkpoints."""
-    plain, laid = (Net(lambda: NETWORKS[network]((3, 12, 12), 10), PRECISIONS["bf16"], channels_last=last) for last in (False, True))
-    one, other = (net.initial(0, "weights", torch.float32, torch.device("cpu")).weights for net in (plain, laid))
-    assert not torch.equal(one, other)
-    assert torch.equal(plain.packed(one), laid.packed(other))
-    assert torch.equal(laid.spread(laid.packed(other)), other)
-    mine, usual = laid.views(other), plain.views(one)
-    assert all(torch.equal(mine[name], usual[name]) for name in usual)
-    filters = [name for name, shape in laid.shapes.items() if len(shape) == 4]
-    assert filters
-    assert all(laid.layers(other)[name].is_contiguous(memory_format=torch.channels_last) for name in filters)
-    rows = laid.rows(list(mine.values()), stacked=False)
-    assert all(row.data_ptr() == view.data_ptr() for row, view in zip(rows, mine.values(), strict=True))  # nothing was copied
-    stacked = laid.rows([torch.stack([view, 2 * view]) for view in mine.values()], stacked=True)
-    assert all(torch.equal(row[1], 2 * alone) for row, alone in zip(stacked, rows, strict=True))
-    assert torch.equal(laid.views(torch.stack([other, 2 * other]))[filters[0]][1], 2 * mine[filters[0]])
-
-
 @pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("shape", [(3, 4, 7, 5), (2, 1, 1, 2), (2, 3, 2, 1)])
 def test_products_double_images_as_torch_does(shape: tuple[int, ...], form: torch.memory_format) -> None:
@@ -216,30 +196,6 @@ def test_dropout_in_bf16_rounds_once_as_casts_would(form: torch.memory_format) -
         assert mine.stride() == usual.stride()
 
 
-@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("side", [2, 5, 8])
-def test_maxima_are_max_pooling(side: int, form: torch.memory_format) -> None:
-    x = torch.randn(4, 3, side, side + 1, generator=torch.Generator().manual_seed(0)).bfloat16().contiguous(memory_format=form)
-    x[0, 0, 0, 0], x[1, 1, 1, 1] = torch.nan, torch.inf
-    assert torch.equal(maxima(x).nan_to_num(7), F.max_pool2d(x, 2).nan_to_num(7))
-    assert maxima(x).isnan().sum() == 1
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("learns", [True, False])
-@pytest.mark.parametrize("lanes", [1, 3])
-def test_a_gpu_pools_what_a_cpu_pools(lanes: int, learns: bool) -> None:
-    conv = nn.Conv2d(2, 4, 3, dtype=torch.float64)
-    x = channels_last(torch.randn(lanes * 5, 2, 9, 9, dtype=torch.float64))
-    expected = F.max_pool2d(conv(x), 2)
-    there, x = conv.to("cuda"), x.to("cuda")
-    if lanes == 1:
-        mine = convolved(there, x, learns=learns)
-    else:
-        mine = torch.func.vmap(lambda x: convolved(there, x, learns=learns))(x.unflatten(0, (lanes, 5))).flatten(0, 1)
-    torch.testing.assert_close(mine.cpu(), expected)
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_of_one_lane_lie_channels_last(channels: int) -> None:
     x = torch.randn(2, channels, 4, 5)
@@ -250,7 +206,7 @@ def test_images_of_one_lane_lie_channels_last(channels: int) -> None:
 
 @pytest.mark.parametrize("network", ["cnn-a", "resnet18"])
 def test_a_network_is_shown_images_channels_last_whoever_made_them(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a simplifier or a gradient hands on, too; those of mapped lanes stay."""
+    """On a CPU; what a simplifier or a gradient hands on, too. Those of mapped lanes stay, also where all see the same."""
     lying: list[bool] = []
     real = F.conv2d
 
@@ -267,4 +223,6 @@ def test_a_network_is_shown_images_channels_last_whoever_made_them(network: str,
     lying.clear()
     stacked = torch.randn(2, 2, 3, 12, 12)
     torch.func.vmap(lambda x: net(net.layers(state.weights), state.buffers, x, train=False)[0])(stacked)
+    both = stack([state, state])
+    torch.func.vmap(lambda weights, buffers: net(net.views(weights), buffers, stacked[0], train=False)[0])(both.weights, both.buffers)
     assert not any(lying)

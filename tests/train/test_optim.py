@@ -65,7 +65,7 @@ def test_lanes_are_torchs_each(name: str, settings: Sequence[Setting]) -> None:
     for part in (gradients[:4], gradients[4:]):  # two passes: moments and bias corrections go on
         optimiser = OPTIMISERS[name](stacked, settings)
         for gradient in part:
-            optimiser.step((gradient[:, :4], gradient[:, 4:]))
+            optimiser.step((gradient[:, :4].reshape(3, 2, 2), gradient[:, 4:]))
         stacked.steps += len(part)
     for k in range(3):
         expected = torchs(name, start[k], [g[k] for g in gradients], settings[k])
@@ -76,7 +76,7 @@ def test_lanes_are_torchs_each(name: str, settings: Sequence[Setting]) -> None:
 def test_a_single_lane_has_no_axis(name: str) -> None:
     start, gradient = torch.randn(10), torch.randn(10)
     alone = state(name, start)
-    OPTIMISERS[name](alone, MIXED[:1]).step((gradient[:4], gradient[4:]))
+    OPTIMISERS[name](alone, MIXED[:1]).step((gradient[:4].reshape(2, 2), gradient[4:]))
     assert torch.allclose(numbers(alone.weights), torchs(name, start, [gradient], MIXED[0]), rtol=1e-6, atol=1e-7)
 
 

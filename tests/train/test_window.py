@@ -24,20 +24,21 @@ def flat(batch: Batch) -> list[torch.Tensor]:
 def test_a_window_gives_every_batch(examples: int, ahead: int, seeds: list[int]) -> None:
     data, edges = tiny.task((3, 6, 6), n=examples), bounds(examples, 8)
     feed = Feed(data.train, seeds, [2] * len(seeds), "s ", SITES)
-    window = Window(lambda places: feed.batch(places, 0.5, torch.float64), edges, ahead, CPU)
+    window = Window(lambda places: feed.drawn(places, 0.5, torch.float64), edges, ahead, CPU)
     for i, (start, stop) in enumerate(edges):
         if i % ahead == 0:
             window.fill(torch.tensor(i))
         mine = flat(window.batch(torch.tensor(i), stop - start))
         usual = flat(feed.batch(torch.arange(start, stop), 0.5, torch.float64))
         assert all(torch.equal(a, b) for a, b in zip(mine, usual, strict=True))
+        assert mine[0].stride() == usual[0].stride()  # channels last, for a lane alone
 
 
 def test_a_refill_stays_in_its_place() -> None:
     """What a recorded step reads."""
     data = tiny.task(n=64)
     feed = Feed(data.train, [1], [1], "", SITES)
-    window = Window(lambda places: feed.batch(places, 1.0, torch.float64), bounds(64, 8), 4, CPU)
+    window = Window(lambda places: feed.drawn(places, 1.0, torch.float64), bounds(64, 8), 4, CPU)
     window.fill(torch.tensor(0))
     places = [tensor.data_ptr() for tensor in flat(window._made)]  # type: ignore[arg-type]
     window.fill(torch.tensor(4))
