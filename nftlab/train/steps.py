@@ -30,7 +30,7 @@ class Steps:
     """The steps of one pass over `examples` of the set; `passes`, one per lane, differ in their numbers only.
 
     Changes `states` in place. `tick` is called while examples are ranked. `ahead`: batches are to be made for several steps
-    at once; then `fill` is called before each step that is a multiple of `ahead`.
+    at once, `window` of them; where those are more than 1, `fill` is called before each step that is a multiple of them.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class Steps:
         self._places = torch.arange(max(stop - start for start, stop in edges), device=device)
         self._stride = edges[1][0] if len(edges) > 1 else 0  # examples from one batch to the next
         self._feed = self._fed(lanes, tick)
-        self.ahead = steps_ahead(edges[0][1] * len(lanes)) if ahead else 1
-        self._window = Window(self._drawn, edges, self.ahead, device) if self.ahead > 1 else None
+        self.window = steps_ahead(edges[0][1] * len(lanes)) if ahead else 1
+        self._window = Window(self._drawn, edges, self.window, device) if self.window > 1 else None
         moves, settings = program.optimiser(self._pass.trains), tuple(self._setting(lane) for lane in lanes)
         self._optimiser = moves(states[self._pass.trains], settings)
         self._numbers = {name: self._table([each.numbers[name] for each in passes]) for name in self._pass.numbers}

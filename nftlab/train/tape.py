@@ -40,11 +40,12 @@ class Tape(Recorder):
 
     def like_before(self, steps: Steps) -> Steps:
         """An earlier pass of the same key that now does what `steps` would, or `steps`."""
-        known = self._passes.pop(steps.key, None)
+        known = self._passes.get(steps.key)
         if known:
             _copy(known.inputs(), steps.inputs())
             for total in known.totals.values():
                 total.zero_()
+            del self._passes[steps.key]  # to come last again
         elif len(self._passes) == _PASSES:
             oldest = next(iter(self._passes))
             del self._passes[oldest]
@@ -54,12 +55,12 @@ class Tape(Recorder):
 
     def play(self, steps: Steps, runs: Runs) -> Iterator[None]:
         """All steps of a pass, yielding after each; their batches are made some steps ahead."""
-        fills = self.repeat(steps.fill, -(-sum(count for _, count in runs) // steps.ahead), steps.key, _FILL)
+        fills = self.repeat(steps.fill, -(-sum(count for _, count in runs) // steps.window), steps.key, _FILL)
         done = 0
         for name, count in runs:
             each = self.repeat(steps.step(*name), count, steps.key, name)
             for _ in range(count):
-                if steps.ahead > 1 and done % steps.ahead == 0:
+                if steps.window > 1 and done % steps.window == 0:
                     next(fills)
                 next(each)
                 yield

@@ -1,7 +1,7 @@
 """Batches of several steps made at once.
 
-Where steps are recorded a small operation costs the same for one batch and for sixteen, and a batch takes twenty: its
-examples, their labels, the hashes behind their masks. A window makes them ahead; a step picks its own.
+Where steps are recorded a small operation costs the same for one batch and for sixteen, and a batch takes up to 25: its
+examples, their labels, the hashes behind their masks. A window makes them ahead; a step picks its own with five.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def steps_ahead(examples: int) -> int:
 
 
 class Window:
-    """The next `ahead` steps of a pass: `make` makes batches of the examples at some places, `edges` are the steps' first and last.
+    """The next `ahead` steps of a pass: `make` makes batches of the examples at some places, `edges` are the steps' (start, stop).
 
     Call `fill` before the steps that are multiples of `ahead`; the number of the step is a tensor, so that both can be recorded.
     """

@@ -79,6 +79,18 @@ def test_steps_are_recorded_and_wait_for_nothing(which: int, network: str) -> No
             next(steps)
 
 
+@pytest.mark.parametrize("way", ["mapped-graph", "apart-graph"])
+def test_batches_made_ahead_by_a_recording_are_those_of_a_cpu(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nftlab.train.window.STEPS", 2)  # enough windows in an epoch to be recorded
+    data, lanes = tiny.task(n=8 * BATCHES), tiny.members(3, "nft", network="cnn-a", n_f=2)
+    there = pack(data, lanes, way, epochs=3)
+    assert any("fill" in known for tape in there._tapes for known in tape._graphs.values())
+    here = tiny.trained(data, lanes, epochs=3)
+    for lane in lanes:
+        mine, expected = there.checkpoint(lane.key), here.checkpoint(lane.key)
+        assert all(tiny.distance(tiny.network(mine, name), tiny.network(expected, name)) <= 1e-6 for name in tiny.names(expected))
+
+
 @pytest.mark.parametrize("way", ["mapped", "mapped-graph", "apart-graph"])
 def test_resumed_equals_uninterrupted_to_the_bit(way: str) -> None:
     data, lanes = tiny.task(n=8 * BATCHES), tiny.members(3, "nft", network="cnn-a", n_f=2, precision="fp32")
