@@ -30,7 +30,7 @@ class Window:
     """
 
     def __init__(self, make: Callable[[Tensor], Batch], edges: list[tuple[int, int]], ahead: int, device: torch.device) -> None:
-        self._make, self.ahead, self._stride = make, ahead, edges[0][1]
+        self._make, self._stride = make, edges[0][1]
         begins = [edges[i - i % ahead][0] for i in range(len(edges))]
         widest = max(stop - start for start, stop in edges)
         offsets = torch.tensor([start - begin for (start, _), begin in zip(edges, begins, strict=True)])
