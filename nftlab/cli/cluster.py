@@ -43,11 +43,12 @@ def launch(
     Each is told before its time is over, hands its jobs back and leaves; when nothing is left, all leave with exit code 0.
     """
     from nftlab import cluster, store
+    from nftlab.cli.worker import check
     from nftlab.worker.budget import seconds
 
     words = tuple(options or ())
-    check_worker(context, words)
     request = cluster.Request(workers, gpus, cpus, seconds(time), partition, mem, name, tuple(setup or ()), _pairs(sbatch), requeue, words)
+    check(context, request.worker(), processes=max(gpus, 1))  # here rather than on the node
     cluster.refuse_file(db or store.default_url())  # before one is made
     engine, url = to_write(db)
     placed = cluster.launch(engine, request, Path(os.environ.get("NFTLAB_RUNS") or "runs") / "slurm")
@@ -90,15 +91,6 @@ def stop(
     if as_json:
         return emit_json(asdict(done))
     emit(f"{done.left} left, {done.waiting} had not started, {done.cancelled} cancelled")
-
-
-def check_worker(context: typer.Context, words: tuple[str, ...]) -> None:
-    """Raises what `nftlab worker` itself would for these options, here rather than on the node."""
-    from nftlab.cli.worker import worker
-
-    probe = typer.Typer()
-    probe.command("worker")(worker)
-    typer.main.get_command(probe).make_context("nftlab worker", list(words), parent=context)
 
 
 def _pairs(written: list[str] | None) -> tuple[tuple[str, str | bool], ...]:

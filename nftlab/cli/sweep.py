@@ -49,7 +49,7 @@ def launch(
     results = [store.launch(engine, sweep, code=code, rerun=rerun) for sweep in sweeps]
     counts = [{"sweep": result.sweep, "jobs_added": result.jobs_added, "jobs_known": result.jobs_known} for result in results]
     emit_json(_counted(counts)) if as_json else _added(results)
-    _standing(engine, [result.sweep for result in results])
+    _standing(engine, sweeps)
     say(f"database: {shown}\nnext: nftlab worker --drain")
 
 
@@ -106,7 +106,7 @@ def extend(
         store.launch(engine, sweep, code=identity())
         if priority is not None:
             store.set_priority(engine, sweep.name, priority)
-        _standing(engine, [sweep.name])
+        _standing(engine, sweeps)
     counts = {"sweep": sweep.name, "jobs_added": found.added, "jobs_known": found.known}
     if as_json:
         return emit_json(counts | {"dropped": found.dropped, "seeds": found.seeds, "values": found.values})
@@ -208,15 +208,18 @@ def _brings(name: str, found: Extension) -> None:
         say(f"{name}: {found.dropped} jobs in the table are no longer asked for; they stay")
 
 
-def _standing(engine: Engine, names: list[str]) -> None:
-    """Says why jobs of sweeps that were launched again will not run."""
+def _standing(engine: Engine, files: list[Sweep]) -> None:
+    """Says why jobs of sweeps that were launched again will not run, or not when their file says."""
     from nftlab import store
 
-    for sweep in store.launched(engine):
-        if sweep["name"] in names and sweep["state"] == "paused":
-            say(f"{sweep['name']} is paused; nftlab sweep resume {sweep['name']}")
-        if sweep["name"] in names and (count := sweep["jobs"]["cancelled"]):
-            say(f"{sweep['name']}: {count} cancelled jobs stay so; nftlab job retry --sweep {sweep['name']} --state cancelled")
+    table = {sweep["name"]: sweep for sweep in store.launched(engine)}
+    for name, sweep, file in [(file.name, table[file.name], file) for file in files]:
+        if sweep["state"] == "paused":
+            say(f"{name} is paused; nftlab sweep resume {name}")
+        if count := sweep["jobs"]["cancelled"]:
+            say(f"{name}: {count} cancelled jobs stay so; nftlab job retry --sweep {name} --state cancelled")
+        if sweep["priority"] != file.priority:
+            say(f"{name} keeps its priority, {sweep['priority']}; nftlab sweep priority {name} {file.priority} gives it the file's")
 
 
 def _verdict(found: dict[str, Any], complete: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,23 +57,49 @@ def worker(
     Ctrl-C, SIGTERM, SIGUSR1 and the end of the budget finish the epoch and hand the jobs back; a second Ctrl-C stops at once.
     Several workers share the cores and leave together, with the most serious of their exit codes.
     """
-    from nftlab.worker import WorkerOptions, devices, run_crew, run_worker
-    from nftlab.worker.budget import seconds
+    from nftlab.worker import devices, run_crew, run_worker
 
-    given: dict[str, Any] = {
-        "max_jobs": max_jobs,
-        "pack": pack,
-        "lease": lease,
-        "stalled_after": stalled_after,
-        "patience": patience,
-        "budget": None if budget is None else seconds(budget),
-        "runs": runs,
-        "track": "none" if no_wandb else None,
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}  # the rest are the worker's own defaults
-    options = WorkerOptions(db=db, drain=drain, drain_now=drain_now, strict=strict, deterministic=deterministic, **chosen)
+    options = asked(
+        db=db,
+        drain=drain,
+        drain_now=drain_now,
+        max_jobs=max_jobs,
+        pack=pack,
+        lease=lease,
+        stalled_after=stalled_after,
+        budget=budget,
+        patience=patience,
+        runs=runs,
+        no_wandb=no_wandb,
+        strict=strict,
+        deterministic=deterministic,
+    )
     crew = [replace(options, device=name) for name in devices(device)]
     raise typer.Exit(run_worker(crew[0]) if len(crew) == 1 else run_crew(crew, _member))
+
+
+def asked(*, budget: str | None, no_wandb: bool, **given: Any) -> WorkerOptions:
+    """What a worker is told by the options of the command line, all but `--device`; those that are None are left to its own defaults.
+
+    Raises UsageError for what does not go together.
+    """
+    from nftlab.worker import WorkerOptions
+    from nftlab.worker.budget import seconds
+
+    given |= {"budget": None if budget is None else seconds(budget), "track": "none" if no_wandb else None}
+    return WorkerOptions(**{name: value for name, value in given.items() if value is not None})
+
+
+def check(context: typer.Context, words: Sequence[str], *, processes: int) -> None:
+    """Raises what `nftlab worker` itself would for these words on a machine where --device all means so many `processes`."""
+    from nftlab.worker import check_crew, named
+
+    probe = typer.Typer()
+    probe.command("worker")(worker)
+    found = typer.main.get_command(probe).make_context("nftlab worker", list(words), parent=context).params
+    device = found.pop("device")
+    options = asked(**found)
+    check_crew([replace(options, device=name) for name in (["auto"] * processes if device == "all" else named(device))])
 
 
 def _member(options: WorkerOptions) -> int:

@@ -42,21 +42,22 @@ class Proposer:
                     return True
         return False
 
-    def propose(self, places: int) -> int:
+    def propose(self, places: int, *, above: int | None = None) -> int:
         """Tell the samplers what has ended and let them propose what fills so many places, one trial at least; returns the jobs added.
 
-        A search that another worker proposes for right now is passed over.
+        Only those of searches of a priority `above` that, if given: jobs of that priority wait. A search that another worker
+        proposes for right now is passed over.
         """
         added = 0
-        for searched in self._sound():
+        for searched in self._sound(above):
             full = added > 0 and added >= places
             with self._apart(searched.name):
                 if searched.untold or (_room(searched) and not full):
                     added += self._take_turn(searched, 0 if full else max(1, places - added))
         return added
 
-    def _sound(self) -> list[table.Searched]:
-        return [searched for searched in table.searches(self._engine) if searched.name not in self.broken]
+    def _sound(self, above: int | None = None) -> list[table.Searched]:
+        return [searched for searched in table.searches(self._engine, above=above) if searched.name not in self.broken]
 
     @contextmanager
     def _apart(self, name: str) -> Iterator[None]:

@@ -43,14 +43,15 @@ class Proposed:
     curves: tuple[dict[int, dict[str, float]], ...]
 
 
-def searches(engine: Engine) -> list[Searched]:
-    """Every launched sweep whose trials are proposed, first launched first."""
+def searches(engine: Engine, *, above: int | None = None) -> list[Searched]:
+    """Every launched sweep whose trials are proposed (of a priority `above` that), highest priority first, then first launched first."""
     mine = and_(jobs.c.sweep == proposals.c.sweep, jobs.c.trial_key == proposals.c.trial_key)
     ended = and_(proposals.c.sweep == sweeps.c.name, proposals.c.told.is_(None), not_(_in_work(mine)))
     count = select(func.count()).where(proposals.c.sweep == sweeps.c.name).scalar_subquery()
     query = select(sweeps.c.name, sweeps.c.source, sweeps.c.state, count.label("proposed"), exists().where(ended).label("untold"))
+    query = query.where(sweeps.c.method == "bayes", *([sweeps.c.priority > above] if above is not None else []))
     with engine.connect() as connection:
-        rows = connection.execute(query.where(sweeps.c.method == "bayes").order_by(sweeps.c.launched_at, sweeps.c.name)).all()
+        rows = connection.execute(query.order_by(sweeps.c.priority.desc(), sweeps.c.launched_at, sweeps.c.name)).all()
     return [Searched(row.name, row.source, row.state == "active", row.proposed, bool(row.untold)) for row in rows]
 
 
@@ -94,7 +95,8 @@ def propose(engine: Engine, sweep: Sweep, turn: str, number: int, trial: Trial, 
         if not rows or rows[0].proposed >= sweep.search.run_cap:
             return 0
         talk.tell("proposal", [{"sweep": sweep.name, "number": number, "trial_key": trial.key}])
-        new = list(replace(sweep, trials=(trial,)).jobs())
+        sweep = replace(sweep, trials=(trial,), priority=rows[0].priority)
+        new = list(sweep.jobs())
         add_jobs(talk, sweep, new, talk.ask("newest", sweep=sweep.name)[0].id, by, "proposed")
     return len(new)
 

@@ -43,10 +43,13 @@ class Queue:
         self._at_once = engine.dialect.name == "postgresql"  # a claim and a finish are one statement each there, not four
 
     def peek(self, skipped: Iterable[str] = ()) -> dict[str, Any] | None:
-        """`config`, `pack_key` and `alone` of the first claimable job, of other pack keys than `skipped`; None when there is none now."""
+        """`config`, `pack_key`, `alone` and `priority` of the first claimable job whose pack key is not `skipped`."""
         with session(self._engine, None) as talk:
             rows = talk.ask("peek", skipped=talk.among(skipped))
-        return {"config": json.loads(rows[0].config), "pack_key": rows[0].pack_key, "alone": bool(rows[0].alone)} if rows else None
+        if not rows:
+            return None
+        head = rows[0]
+        return {"config": json.loads(head.config), "pack_key": head.pack_key, "alone": bool(head.alone), "priority": head.priority}
 
     def claimable(self, pack_key: str, most: int, skipped: Iterable[str] = ()) -> int:
         """How many jobs of a pack key (counted up to `most`) could be claimed together now; 0 while others of higher priority wait.

@@ -114,7 +114,7 @@ TEMPLATES: dict[str, str] = {
         INSERT INTO sweeps (name, method, metric, goal, priority, retries, source, path, code, launched_at)
         VALUES (:name, :method, :metric, :goal, :priority, :retries, :source, :path, :code, {now})
         ON CONFLICT (name) DO UPDATE SET method = excluded.method, metric = excluded.metric, goal = excluded.goal,
-            priority = excluded.priority, retries = excluded.retries, source = excluded.source, path = excluded.path,
+            retries = excluded.retries, source = excluded.source, path = excluded.path,
             code = excluded.code, launched_at = excluded.launched_at,
             state = CASE WHEN sweeps.state = 'stopped' THEN 'active' ELSE sweeps.state END""",
     "known": "SELECT job_key, id FROM jobs WHERE sweep = :sweep ORDER BY id",
@@ -142,7 +142,7 @@ TEMPLATES: dict[str, str] = {
             ORDER BY priority DESC, id LIMIT 1
         ) >= (SELECT priority FROM jobs WHERE {ready} AND {unskipped} ORDER BY priority DESC, id LIMIT 1)""",
     "peek": """
-        SELECT config, pack_key, {alone} AS alone FROM jobs WHERE {ready} AND {unskipped}
+        SELECT config, pack_key, {alone} AS alone, priority FROM jobs WHERE {ready} AND {unskipped}
         ORDER BY priority DESC, id LIMIT 1""",
     "attempt": """
         INSERT INTO attempts (job_id, token, worker, host, pid, started_at, circumstances)
@@ -207,7 +207,7 @@ TEMPLATES: dict[str, str] = {
     "paused": """
         SELECT sweep, count(*) AS n FROM jobs
         WHERE state = 'queued' AND sweep IN (SELECT name FROM sweeps WHERE state = 'paused') GROUP BY sweep ORDER BY sweep""",
-    "sweep_state": "SELECT state FROM sweeps WHERE name = :sweep {lock}",
+    "sweep_state": "SELECT state, priority FROM sweeps WHERE name = :sweep {lock}",
     "steer": "UPDATE sweeps SET state = :state WHERE name = :sweep",
     # all of them, as with priorities: a job that is running or failed now may be queued again
     "hold": """
@@ -229,7 +229,7 @@ TEMPLATES: dict[str, str] = {
         WHERE name = :sweep AND (proposer IS NULL OR proposer = :turn OR proposer_until < {now}) RETURNING source""",
     "end_turn": "UPDATE sweeps SET proposer = NULL, proposer_until = NULL WHERE name = :sweep AND proposer = :turn",
     "turn": """
-        SELECT name, (SELECT count(*) FROM proposals WHERE sweep = :sweep) AS proposed FROM sweeps
+        SELECT priority, (SELECT count(*) FROM proposals WHERE sweep = :sweep) AS proposed FROM sweeps
         WHERE name = :sweep AND proposer = :turn AND source = :source AND state = 'active' {lock}""",
     "continued": """
         SELECT min(number) AS number, jobs.trial_key, min(config) AS config, min(pack_key) AS pack_key FROM proposals

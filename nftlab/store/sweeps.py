@@ -49,8 +49,9 @@ def launch(engine: Engine, sweep: Sweep, *, code: dict[str, Any], rerun: bool = 
 
     `code` says what was launched: `git_sha` (None outside a repository) and `dirty` (hash of the uncommitted diff, None if
     clean). With `rerun`, finished jobs that the file asks for start again from scratch. Launching twice, or from many
-    processes at once, adds nothing the second time. A search has jobs only for the trials that were proposed before: workers
-    propose the others. Raises ConfigError when it is launched again with other parameters or another metric.
+    processes at once, adds nothing the second time. A sweep keeps the priority that it has in the table. A search has jobs only
+    for the trials that were proposed before: workers propose the others. Raises ConfigError when
+    it is launched again with other parameters or another metric.
     """
     me = Worker.me()
     if sweep.search:
@@ -59,6 +60,7 @@ def launch(engine: Engine, sweep: Sweep, *, code: dict[str, Any], rerun: bool = 
     row = {"name": sweep.name, "method": sweep.method, "priority": sweep.priority, "retries": sweep.retries, **metric}
     with session(engine) as talk:
         talk.tell("sweep", [row | {"code": json.dumps(code)}])
+        sweep = replace(sweep, priority=talk.ask("sweep_state", sweep=sweep.name)[0].priority)
         if sweep.search:
             sweep = continued(talk, sweep)
         asked = {key: (trial, seed) for key, trial, seed in sweep.jobs()}

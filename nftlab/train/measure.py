@@ -5,6 +5,7 @@ Lanes that nobody asked for take a few steps of every kind that an epoch has; th
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections import Counter
@@ -48,13 +49,15 @@ def measure(
 
     Quick steps end it only when two sizes in a row were no better: the first pack of two gains little, and others use the cores too.
 
-    `work` is the number of lane-epochs that wait: no size is begun after a fiftieth of what they would take, or 20
-    seconds. The first is always measured, a device out of memory then raises torch.OutOfMemoryError.
+    `work` is the number of lane-epochs that wait: no size is begun after a fiftieth of what they would take (half a second at
+    least, 20 at most), counted from the end of the first, which also warms the device up. A device out of memory at the first
+    raises torch.OutOfMemoryError.
     """
-    device, began, heart = torch.device(device), time.perf_counter(), Heart(progress)
+    device, heart = torch.device(device), Heart(progress)
     program = build(task.to(device), hypers)
     found: list[Speed] = []
     losses = 0  # sizes in a row that were no better
+    warm = math.inf  # since when, on the performance clock
     with arithmetic(device, program.precision, deterministic=False):
         for lanes in sizes:
             try:
@@ -73,8 +76,8 @@ def measure(
                 break
             least = min(speed.seconds for speed in found)
             losses = losses + 1 if min(speed.seconds for speed in found if speed.lanes == lanes) > CLOSE * least else 0
-            patience = min(MOST, max(LEAST, SHARE * work * least))
-            if losses > (1 if quick else 0) or time.perf_counter() - began > patience or _crowded(device, found[-1].memory):
+            warm, patience = min(warm, time.perf_counter()), min(MOST, max(LEAST, SHARE * work * least))
+            if losses > (1 if quick else 0) or time.perf_counter() - warm > patience or _crowded(device, found[-1].memory):
                 break
     return found
 

@@ -47,8 +47,7 @@ def run_crew(crew: Sequence[WorkerOptions], work: Work) -> int:
     SIGTERM and SIGUSR1 are passed on once each. What a worker writes to stderr comes out line by line, its device in front. A
     worker that a signal killed counts as preempted (75). Raises UsageError for `max_jobs`, which counts the jobs of one worker.
     """
-    if any(options.max_jobs is not None for options in crew):
-        raise UsageError("--max-jobs is for one worker, and --device names several", "leave it out, or start them one by one")
+    check_crew(crew)
     members: list[Member] = []
     with Signals() as signals:
         try:
@@ -66,6 +65,12 @@ def run_crew(crew: Sequence[WorkerOptions], work: Work) -> int:
                 member.send_signal(signal.SIGTERM)
                 member.join()
     return max((member.code for member in members), key=_seriousness)
+
+
+def check_crew(crew: Sequence[WorkerOptions]) -> None:
+    """Raises UsageError for options that several workers cannot have."""
+    if len(crew) > 1 and any(options.max_jobs is not None for options in crew):
+        raise UsageError("--max-jobs is for one worker, and --device names several", "leave it out, or start them one by one")
 
 
 class Member:

@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 from nftlab.hypers import build, cost_key
 from nftlab.speeds import Speed, fastest
 from nftlab.store import EpochRow, known, remember
-from nftlab.worker.messages import Measure, Measured
+from nftlab.worker.circumstances import where
+from nftlab.worker.messages import Measure, Measured, Ready
 
 MOST = 128  # jobs at once, when nobody says how many
 REMEMBER = 60.0  # seconds of training between two notes of its speed
@@ -47,7 +48,10 @@ class Choice:
 
 
 class Sizes:
-    """A worker's choices. `asked`: the most jobs at once, None: as many as pays; `where`: the device, as speeds are remembered for it."""
+    """A worker's choices. `asked`: the most jobs at once, None: as many as pays.
+
+    Asked for one at a time nothing is measured or looked up, so that whoever does so on a like machine gets the same bits.
+    """
 
     def __init__(self, engine: Engine, asked: int | None, measure: Callable[[Measure], Measured | None], say: Say) -> None:
         self._engine, self._asked, self._measure, self._say = engine, asked, measure, say
@@ -62,32 +66,35 @@ class Sizes:
         """How many jobs of a pack may train at once by now."""
         return min(choice.lanes, self._limits.get(pack_key, choice.lanes))
 
-    def choose(self, head: Mapping[str, Any], waiting: int, where: str) -> Choice:
+    def choose(self, head: Mapping[str, Any], waiting: int, ready: Ready) -> Choice:
         """The choice for the queue's head (`Queue.peek`) and its kin, of whom `waiting` can be claimed; measures if need be."""
+        single = _single(ready.device)
         try:
             hypers = build(head["config"])
         except ValueError:
-            return Choice()  # it will fail, alone
+            return Choice(1, single)  # it will fail, alone
         kind, most = cost_key(hypers), self._asked or MOST
         cap = 1 if head["alone"] else min(most, self._limits.get(head["pack_key"], most))
-        speeds = self._known(where, kind)
+        speeds = self._known(where(ready), kind)
+        if self._asked == 1:
+            return Choice(1, single, kind, tuple(speeds))
         if sizes := self._untried(kind, speeds, min(cap, waiting)):
             self._tried[kind] = min(cap, waiting)
-            speeds = self._measured(Measure(head["config"], sizes, waiting * hypers.epochs), kind, where) or speeds
+            speeds = self._measured(Measure(head["config"], sizes, waiting * hypers.epochs), kind, where(ready)) or speeds
         if cap == 1 or self._asked:
             like = [speed for speed in speeds if cap == 1 or speed.lanes > 1]  # how one trains best says nothing about many
             near = min(like, key=lambda speed: (abs(speed.lanes - cap), speed.seconds), default=None)
-            return Choice(cap, near.way if near else "apart" if cap == 1 else "mapped", kind, tuple(speeds))
+            return Choice(cap, near.way if near else single if cap == 1 else "mapped", kind, tuple(speeds))
         best = fastest(speeds, cap)
         if best is None:
-            return Choice(kind=kind)
+            return Choice(1, single, kind)
         return Choice(best.lanes, best.way, kind, tuple(speeds), bool(self._larger(kind, speeds, cap)))
 
-    def observed(self, kind: str | None, where: str, pace: Pace) -> None:
+    def observed(self, kind: str | None, ready: Ready, pace: Pace) -> None:
         """Remembers how fast a pack was."""
         speed = pace.speed()
         if kind and speed:
-            remember(self._engine, where, kind, [speed])
+            remember(self._engine, where(ready), kind, [speed])
 
     def _untried(self, kind: str, speeds: Sequence[Speed], cap: int) -> tuple[int, ...]:
         """The sizes worth measuring, ascending; none when enough is known."""
@@ -104,17 +111,17 @@ class Sizes:
         sizes = [top << i for i in range((cap // top).bit_length())]
         return (*sizes, *([cap] if cap > sizes[-1] else []))
 
-    def _known(self, where: str, kind: str) -> list[Speed]:
+    def _known(self, device: str, kind: str) -> list[Speed]:
         """What was measured: only that compares sizes and ways under equal conditions."""
-        return [speed for speed in known(self._engine, where, kind) if not speed.epochs]
+        return [speed for speed in known(self._engine, device, kind) if not speed.epochs]
 
-    def _measured(self, order: Measure, kind: str, where: str) -> list[Speed]:
+    def _measured(self, order: Measure, kind: str, device: str) -> list[Speed]:
         began = time.monotonic()
         answer = self._measure(order)
         if answer is None or not answer.speeds:
             return []
-        remember(self._engine, where, kind, answer.speeds)
-        speeds = self._known(where, kind)
+        remember(self._engine, device, kind, answer.speeds)
+        speeds = self._known(device, kind)
         took = time.monotonic() - began
         self._say(f"{_what(order.config)}: {verdict(answer.speeds, speeds)} (measured in {took:.1f} s)")
         return speeds
@@ -147,12 +154,18 @@ def verdict(measured: Sequence[Speed], speeds: Sequence[Speed]) -> str:
     best = fastest(measured, max(speed.lanes for speed in measured))
     assert best is not None
     if best.lanes == 1:
-        return "one by one, more at once are no faster"
+        tried = any(speed.lanes > 1 for speed in measured)
+        return "one by one, " + ("more at once are no faster" if tried else "of more at once nothing is known")
     single = min((speed.seconds for speed in speeds if speed.lanes == 1), default=None)
     if single is None:
         return f"{best.lanes} at once, {best.way}"
     gain = single / best.seconds
     return f"{best.lanes} at once, {gain:.{0 if gain >= 10 else 1}f} × as many jobs per hour as one by one"
+
+
+def _single(device: str) -> str:
+    """The way of a lane alone of which nothing was measured: recorded on a GPU, where that is faster by far."""
+    return "apart-graph" if device.startswith("cuda") else "apart"
 
 
 def _what(config: Mapping[str, Any]) -> str:

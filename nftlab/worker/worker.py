@@ -21,7 +21,7 @@ from nftlab.store import ACCEPTED, Claim, JobRow, Outcome, Queue, Worker, curve,
 from nftlab.track import Mirror, Owed, Say, TrackedJob, Tracker, close_trackers, open_tracker
 from nftlab.worker.blame import UnloadableError
 from nftlab.worker.budget import Wishes
-from nftlab.worker.circumstances import here, other_code, where
+from nftlab.worker.circumstances import here, other_code
 from nftlab.worker.handle import TrainerHandle
 from nftlab.worker.options import WorkerOptions
 from nftlab.worker.pack_run import DONE, Berth, PackRun, summary
@@ -113,8 +113,6 @@ class Session:
         if berth is not None and (claims := self.claim(berth)):
             self.outage.over()
             self._work(berth, claims)
-        elif berth is None and self._propose(self._room):
-            pass  # there is something to claim now
         else:
             leaving = self._may_leave()
             self._catch_up()  # after that look: once the table is drained nobody finishes a job any more
@@ -168,7 +166,7 @@ class Session:
     def observed(self, berth: Berth, pace: Pace) -> None:
         """Remembers how fast a pack was, for the next choice and for forecasts."""
         assert self._warm.ready is not None
-        self.sizes.observed(berth.choice.kind, where(self._warm.ready), pace)
+        self.sizes.observed(berth.choice.kind, self._warm.ready, pace)
 
     # --- claiming
 
@@ -186,7 +184,7 @@ class Session:
         waiting = self._claimable(berth.pack_key)
         if not waiting:
             self.queue.reclaim(self.me)
-            self._propose(free)
+        if self._propose(free) or not waiting:
             waiting = self._claimable(berth.pack_key)
         size = self._allowed(min(free, waiting), len(held))
         if size < 1 or self.signals.stop or berth.choice.outgrown(waiting):
@@ -214,7 +212,7 @@ class Session:
             if prepared is None:
                 return None
             assert self._warm.ready is not None
-            choice = self.sizes.choose(head, self._claimable(head["pack_key"]), where(self._warm.ready))
+            choice = self.sizes.choose(head, self._claimable(head["pack_key"]), self._warm.ready)
             if self.signals.stop or self.trainer.gone:
                 return None
             noted = here(self._warm.code, self._warm.ready) | {"data": prepared.source, "data_sha": prepared.sha256} | choice.noted()
@@ -227,6 +225,8 @@ class Session:
         if head is None:
             self.queue.reclaim(self.me)
             head = self.queue.peek(self._unloadable)
+        if self._propose(self._room):
+            head = self.queue.peek(self._unloadable)
         if head is None and self._unloadable and (left := self.queue.peek()) and (error := self._unloadable.get(left["pack_key"])):
             raise error
         return head
@@ -235,8 +235,13 @@ class Session:
         return self.queue.claimable(pack_key, MOST, self._unloadable)
 
     def _propose(self, places: int) -> bool:
-        """Whether samplers proposed jobs: they are asked only when nothing waits, so that what they propose knows most."""
-        return not self.signals.stop and self.queue.peek() is None and self.proposer.propose(places) > 0
+        """Whether samplers proposed jobs: asked only while nothing of their priority waits, so that what they propose knows most."""
+        if self.signals.stop:
+            return False
+        head = self.queue.peek()
+        if head is not None and self._unloadable:
+            return False  # what is proposed may be on the same data, and nobody here could train it
+        return self.proposer.propose(places, above=None if head is None else head["priority"]) > 0
 
     def _allowed(self, size: int, held: int = 0) -> int:
         """At most `size` jobs beside those held, and no more than `--max-jobs` leaves."""

@@ -26,6 +26,25 @@ def test_options_of_the_worker_are_checked_before_anything_is_submitted(words: l
     assert not (folder / "db").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--", "--pack", "0"], "pack '0' is neither auto nor a number"),
+        (["--", "--budget", "20"], "'20' is not a time"),
+        (["--", "--device", "tpu"], "device 'tpu' is not auto"),
+        (["--", "--device", "cuda:0,tpu"], "'tpu' in device 'cuda:0,tpu'"),
+        (["--", "--lease", "0"], "lease must be greater than 0"),
+        (["--", "--stalled-after", "-1"], "stalled-after must be greater than 0"),
+        (["--", "--drain", "--drain-now"], "exclude each other"),
+        (["--gpus-per-worker", "2", "--", "--max-jobs", "1"], "--max-jobs is for one worker"),
+    ],
+)
+def test_what_does_not_go_together_for_a_worker_is_refused_too(words: list[str], told: str, invoke: Invoke, folder: Path) -> None:
+    said = invoke("cluster", "launch", *words)
+    assert (said.exit_code, told in said.stderr) == (2, True), said.stderr
+    assert not (folder / "db").exists()
+
+
 @pytest.mark.parametrize(("words", "told"), [(["--sbatch", "account="], "is not NAME=VALUE"), (["--time", "soon"], "is not a time")])
 def test_what_cannot_be_asked(words: list[str], told: str, invoke: Invoke) -> None:
     said = invoke("cluster", "launch", *words)

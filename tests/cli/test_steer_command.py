@@ -61,6 +61,8 @@ def test_priority(launched: Invoke, folder: Path, queue: Queue) -> None:
     launched("sweep", "launch", "late.yaml")
     assert launched("sweep", "priority", "late", "1").exit_code == 0
     assert [job.sweep for job in claim(queue)] == ["late"]
+    again = launched("sweep", "launch", "late.yaml")
+    assert "late keeps its priority, 1; nftlab sweep priority late 0 gives it the file's" in again.stderr
 
 
 @pytest.mark.parametrize("words", [["pause"], ["resume"], ["stop"], ["cancel"], ["show"], ["export"]])

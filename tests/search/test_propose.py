@@ -7,6 +7,7 @@ import os
 import signal
 import statistics
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optuna.trial import TrialState
@@ -14,7 +15,7 @@ from sqlalchemy import Engine
 
 from nftlab.errors import ConfigError
 from nftlab.search import Proposer
-from nftlab.store import Claim, Queue, complete, extension, jobs, launch, open_db, proposals, story, to_propose, verify
+from nftlab.store import Claim, Queue, complete, extension, jobs, launch, open_db, proposals, set_priority, story, to_propose, verify
 from tests.search.lab import LR, ME, error_of, search, study, suggested, train, train_all, work_off
 from tests.store.jobtable import BOB, CODE, at_once, sql
 
@@ -238,3 +239,19 @@ def test_the_first_proposals_come_at_once_and_later_ones_as_places_allow(sqlite:
     assert asking.propose(1) == 8, "the sampler knows nothing before the fifth"
     assert asking.propose(5) == 4, "two trials fit into five places"
     assert asking.propose(1) == 2
+
+
+def test_only_what_has_a_higher_priority_than_what_waits_is_proposed_and_the_jobs_have_it(engine: Engine, queue: Queue) -> None:
+    for name in ("low", "high"):
+        launch(engine, search(2, seeds=1, name=name), code=CODE)
+    set_priority(engine, "high", 5)
+    asking = proposer(engine)
+    assert asking.propose(9, above=5) == 0
+    assert asking.propose(9, above=4) == 2
+    assert [(job.sweep, job.priority) for job in table_rows(engine)] == [("high", 5)] * 2
+    assert asking.propose(9) == 2
+    assert [claim.sweep for claim in queue.claim(BOB, 9, {})] == ["high", "high", "low", "low"]
+
+
+def table_rows(engine: Engine) -> list[Any]:
+    return sql(engine, "SELECT sweep, priority FROM jobs ORDER BY id")

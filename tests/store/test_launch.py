@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine
 
 from nftlab.errors import NotFoundError
-from nftlab.store import SCHEMA, Queue, complete, jobs, launch, launched, open_db, status, story, verify
+from nftlab.store import SCHEMA, Queue, complete, jobs, launch, launched, open_db, set_priority, status, story, verify
 from tests.store.jobtable import ANN, CODE, DONE, at_once, make_sweep, sql, sweep_text
 
 
@@ -119,3 +119,12 @@ def test_what_a_launch_stores(engine: Engine) -> None:
     assert written.config == json.dumps(json.loads(written.config), sort_keys=True, separators=(",", ":"))
     assert (written.max_retries, written.priority) == (7, 3)
     assert status(engine)["jobs"]["queued"] == 2
+
+
+def test_a_sweep_keeps_the_priority_that_it_was_given_and_what_is_added_has_it(engine: Engine) -> None:
+    launch(engine, make_sweep(seeds=1), code=CODE)
+    set_priority(engine, "s", 5)
+    launch(engine, make_sweep(seeds=2), code=CODE)
+    assert launched(engine)[0]["priority"] == 5
+    assert {row.priority for row in sql(engine, "SELECT priority FROM jobs")} == {5}
+    assert len(jobs(engine)) > 1

@@ -8,12 +8,14 @@ import pytest
 
 from nftlab.speeds import Speed
 from nftlab.store import EpochRow, remember
-from nftlab.worker.messages import Measure, Measured
+from nftlab.worker.circumstances import where
+from nftlab.worker.messages import Measure, Measured, Ready
 from nftlab.worker.pack_size import Pace, Sizes, fastest
 from tests.worker.conftest import Lab
 from tests.worker.shared import attempts, settle_on
 
-HERE = "A processor, 2 threads"
+HERE = Ready("cpu", "A processor", 2, "2.11.0")
+GPU = Ready("cuda:0", "A card", 2, "2.11.0")
 
 
 def measured(lanes: int, seconds: float, way: str = "mapped") -> Speed:
@@ -75,6 +77,26 @@ def test_one_job_and_jobs_that_must_be_alone_are_not_measured(lab: Lab) -> None:
     machine = Machine(lab, best=14)
     assert machine.choose(waiting=1) == (1, "apart")
     assert machine.choose(waiting=9, alone=True) == (1, "apart")
+    assert machine.orders == []
+
+
+def test_a_lane_alone_is_recorded_on_a_gpu_though_nothing_was_measured(lab: Lab) -> None:
+    lab.sweep()
+    machine = Machine(lab, best=14)
+    for head in ({}, {"alone": True}, {"config": {"algorithm": "nonsense"}}):
+        choice = machine.sizes.choose({**machine.head, **head}, 1, GPU)
+        assert (choice.lanes, choice.way) == (1, "apart-graph")
+    assert machine.orders == []
+
+
+def test_one_at_a_time_trains_the_same_way_whatever_was_measured(lab: Lab) -> None:
+    lab.sweep(epochs=7)
+    kind = Machine(lab, best=8).sizes.choose(lab.queue.peek() or {}, 1, HERE).kind
+    assert kind
+    remember(lab.engine, where(HERE), kind, [measured(1, 0.1, "apart-single")])
+    assert Machine(lab, best=8).choose(waiting=1) == (1, "apart-single")
+    machine = Machine(lab, best=8, asked=1)
+    assert machine.choose(waiting=100) == (1, "apart")
     assert machine.orders == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nftlab.spec import load_text
-from nftlab.store import complete, launch, story, verify
+from nftlab.store import complete, launch, set_priority, story, verify
 from tests.store.jobtable import sql
 from tests.worker.conftest import Lab
 
@@ -32,6 +32,20 @@ def test_a_worker_proposes_until_the_budget_is_spent(lab: Lab) -> None:
     assert complete(found)
     assert (found["expected"], found["done"]) == (6, 6)
     assert len({job.trial_key for job in lab.jobs()}) == 3
+
+
+def test_a_search_of_higher_priority_trains_before_what_waits(lab: Lab) -> None:
+    launch(lab.engine, load_text(SEARCH), code=CODE)
+    lab.sweep("grid", seeds=4, batch_size=64)
+    set_priority(lab.engine, "small", 1)
+    assert lab.work(pack=2) == 0
+    begun = sorted(lab.jobs(), key=lambda job: began(lab, job.job_id))
+    assert [job.sweep for job in begun] == ["small"] * 6 + ["grid"] * 4
+
+
+def began(lab: Lab, job_id: int) -> float:
+    """When a job's first attempt began."""
+    return float(sql(lab.engine, "SELECT min(started_at) AS at FROM attempts WHERE job_id = :job", job=job_id)[0].at)
 
 
 @pytest.mark.ci
