@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import ge, gt, le, lt
-from typing import Any, get_type_hints
+from typing import Any, ClassVar, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,12 @@ def _hyper(
 
 @dataclass(frozen=True)
 class Hypers:
-    """What every algorithm has. `lr` and `weight_decay` are the classifier's."""
+    """What every algorithm has. `lr` and `weight_decay` are the classifier's.
+
+    `curves`: what its trials record beside losses and errors.
+    """
+
+    curves: ClassVar[tuple[str, ...]] = ()
 
     algorithm: str = _hyper("ct", "training method", static=True)
     network: str = _hyper("fc-a", "classifier", choices=NETWORKS, static=True)
@@ -114,6 +119,8 @@ class CT(Hypers):
 class EEF(Hypers):
     """Easy examples first: training starts on the examples of lowest loss (inferred, docs/papers/nft.md)."""
 
+    curves = ("eef/kept",)
+
     kappa_0: float = _hyper(0.5, "share of the examples that is kept at the start; 1 is classic training", above=0, high=1, static=True)
     ratio_simp: float = _hyper(0.25, "share of training during which examples are left out", low=0, below=1, static=True)
     scaling: str = _hyper("quadratic", "how leaving out fades", choices=("quadratic", "linear"), static=True)
@@ -123,6 +130,8 @@ class EEF(Hypers):
 @dataclass(frozen=True)
 class FT(Hypers):
     """Friendly training: examples first move down their loss (Marullo et al. 2021). Defaults: the code's for CNN-A on mnist-back-image."""
+
+    curves = ("ft/strength", "ft/iterations")
 
     iterations_simp: int = _hyper(120, "steps an example may move at the start (tau); 0 is classic training", low=0, static=True)
     step_simp: float = _hyper(0.1, "size of such a step (beta), shared by the examples of a batch that still move", above=0)
@@ -157,6 +166,8 @@ NFT_MODES: dict[str, dict[str, Any]] = {
 @dataclass(frozen=True)
 class NFT(Hypers):
     """Neural friendly training: a second network simplifies the data early in training (Marullo et al., AAAI 2022)."""
+
+    curves = ("nft/strength", "nft/eta", "nft/delta")
 
     mode: str = _hyper(
         "code", "preset of the switches below: as the paper writes or as its code does", choices=("paper", "code"), static=True

@@ -31,9 +31,13 @@ class Expansion:
 
 
 def expand(plan: Plan) -> Expansion | None:
-    """Every trial of a plan; None after reporting what no algorithm can run."""
+    """Every trial of a plan; None for a partial one, and after reporting what no algorithm can run."""
     declared = _declared(plan)
     _report_undeclared(plan, declared)
+    if plan.partial:
+        points, _ = _probes(plan, declared)
+        list(_trials(plan, points))
+        return None
     if plan.method == "bayes":
         return _searched(plan, declared)
     points = _grid(plan, declared) if plan.method == "grid" else _draws(plan, declared)
@@ -80,10 +84,7 @@ def _report_undeclared(plan: Plan, declared: dict[str, frozenset[str]]) -> None:
 
 def _searched(plan: Plan, declared: dict[str, frozenset[str]]) -> Expansion | None:
     """The search of a plan, after trials that are not kept have shown that all listed values and the ends of all ranges can be trained."""
-    ends = dataclasses.replace(plan, parameters={name: parameter.ends() for name, parameter in plan.parameters.items()})
-    applying = _Applying(plan, declared)
-    whole = _size(ends) <= PROBES
-    points = _grid(ends, declared) if whole else [applying(_draw(ends, index, 0)) for index in range(PROBES)]
+    points, whole = _probes(plan, declared)
     trials = list(_trials(plan, points))
     if len(trials) < len(points) or plan.extensions.sampler is None or _too_many(plan, plan.run_cap, "run_cap"):
         return None
@@ -93,8 +94,17 @@ def _searched(plan: Plan, declared: dict[str, frozenset[str]]) -> Expansion | No
             f"{plan.run_cap} distinct trials are asked for; the listed values allow {distinct}; lower run_cap or widen the parameters"
         )
         return None
-    space = Space(plan, _axes(plan), applying)
+    space = Space(plan, _axes(plan), _Applying(plan, declared))
     return Expansion((), tuple(_notes(plan, declared, len(points))), search=Search(plan.run_cap, plan.extensions.sampler, space))
+
+
+def _probes(plan: Plan, declared: dict[str, frozenset[str]]) -> tuple[list[Point], bool]:
+    """Points of all listed values and the ends of all ranges, or some where there are too many; whether these are all."""
+    ends = dataclasses.replace(plan, parameters={name: parameter.ends() for name, parameter in plan.parameters.items()})
+    if _size(ends) <= PROBES:
+        return _grid(ends, declared), True
+    applying = _Applying(plan, declared)
+    return [applying(_draw(ends, index, 0)) for index in range(PROBES)], False
 
 
 def _axes(plan: Plan) -> list[tuple[str, ...]]:

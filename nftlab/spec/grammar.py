@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from nftlab.hypers import ALGORITHMS, nearest
+from nftlab.hypers import ALGORITHMS, Hypers, nearest
 from nftlab.spec.choosers import Pruner, read_early_terminate
 from nftlab.spec.document import Cursor, show
 from nftlab.spec.extensions import Extensions, read_extensions
 from nftlab.spec.model import Metric
-from nftlab.spec.parameters import MOST_POINTS, Parameter, read_parameter
+from nftlab.spec.parameters import MOST_POINTS, Option, Parameter, read_parameter
 
 IDLE = ("program", "command", "project", "entity")  # for W&B's own agents: accepted, and a note says they do nothing here
 LABELS = ("description", "apiVersion", "kind")
@@ -30,7 +30,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 @dataclass(frozen=True)
 class Plan:
-    """A file that was read: what expansion needs, and no trial yet. `at` tells where each top-level key stands."""
+    """A file that was read: what expansion needs, and no trial yet. `at` tells where each top-level key stands.
+
+    `partial`: something could not be read, so there is nothing to launch; what could be is still checked, so that all
+    problems are told at once.
+    """
 
     name: str
     method: str
@@ -41,6 +45,7 @@ class Plan:
     pruner: Pruner | None
     notes: tuple[str, ...]
     at: dict[str, Cursor]
+    partial: bool = False
 
 
 def read_plan(root: Cursor, default_name: str) -> Plan | None:
@@ -59,16 +64,14 @@ def read_plan(root: Cursor, default_name: str) -> Plan | None:
     extensions = read_extensions(keys.get("nftlab"), parameters, method)
     pruner = _pruner(keys.get("early_terminate"), extensions)
     _repeats(parameters, extensions)
+    _recorded(metric.name, keys.get("metric"), parameters)
     whole = {key: parameter for key, parameter in parameters.items() if parameter}
-    if method is None or not whole:
-        return None
-    if len(whole) < len(parameters):
-        # Not to be launched, but the values that could be read are still checked, so that all problems are told at once;
-        # draws, answers of a sampler, or what the unread parameters decide, could only be guessed.
-        if method != "grid" or not {"algorithm", "network", "dataset"}.isdisjoint(parameters.keys() - whole.keys()):
-            return None
+    if not whole or not {"algorithm", "network", "dataset"}.isdisjoint(parameters.keys() - whole.keys()):
+        return None  # what these would decide could only be guessed
+    partial = method is None or len(whole) < len(parameters) or (method != "grid" and not run_cap)
+    if partial:
         extensions = extensions.restricted(whole.keys())
-    return Plan(name, method, metric, whole, run_cap, extensions, pruner, _notes(keys), keys)
+    return Plan(name, method or "grid", metric, whole, run_cap, extensions, pruner, _notes(keys), keys, partial)
 
 
 def _name(at: Cursor | None, root: Cursor, default: str) -> str:
@@ -97,8 +100,6 @@ def _metric(at: Cursor | None) -> Metric:
     if "name" not in keys and isinstance(at.value, dict):
         at.fail("name is missing; write the curve's name, such as val/error", at_key=True)
     name = keys["name"].text() if "name" in keys else None
-    if name is not None and name not in METRICS and name.partition("/")[0] not in ALGORITHMS:
-        keys["name"].fail(f"{show(name)} is no curve; allowed: {', '.join(METRICS)} and a method's own{nearest(name, METRICS)}")
     goal = keys["goal"].one_of(("minimize", "maximize")) if "goal" in keys else None
     if "target" in keys:
         keys["target"].number()
@@ -106,6 +107,20 @@ def _metric(at: Cursor | None) -> Metric:
         if key in keys and keys[key].value is not False:
             keys[key].one_of(("worst", "best", "latest", "false"))
     return Metric(name or Metric.name, goal or Metric.goal)
+
+
+def _recorded(name: str, at: Cursor | None, parameters: dict[str, Parameter | None]) -> None:
+    """Reports a metric that a listed algorithm never records."""
+    entries = at.entries() if at and isinstance(at.value, dict) else None
+    if not entries or name in METRICS:
+        return
+    written = parameters.get("algorithm", Parameter("algorithm", entries["name"], (Option(Hypers.algorithm, entries["name"]),)))
+    listed = [option.value for option in written.options] if written else list(ALGORITHMS)
+    curves = {algorithm: set(ALGORITHMS[algorithm].curves) for algorithm in listed if algorithm in ALGORITHMS}
+    if lacking := [algorithm for algorithm, of_it in curves.items() if name not in of_it]:
+        allowed = [*METRICS, *sorted(set.intersection(*curves.values()))]
+        what = f"{show(name)} is no curve of {' and '.join(lacking)}"
+        entries["name"].fail(f"{what}; allowed: {', '.join(allowed)}{nearest(name, allowed)}")
 
 
 def _run_cap(keys: dict[str, Cursor], method: str | None) -> int:

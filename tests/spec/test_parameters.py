@@ -140,7 +140,7 @@ P = "parameters: {lr: {value: 1}}"
         (f"method: grid\nname: {'a' * 121}\n{P}", ["2:7: name: 'aaa"]),
         (f"method: grid\nmetric: val/error\n{P}", ["2:9: metric: 'val/error' is not a mapping"]),
         (f"method: grid\nmetric: {{goal: minimize}}\n{P}", ["2:1: metric: name is missing;"]),
-        (f"method: grid\nmetric: {{name: val/eror}}\n{P}", ["2:16: metric.name: 'val/eror' is no curve;"]),
+        (f"method: grid\nmetric: {{name: val/eror}}\n{P}", ["2:16: metric.name: 'val/eror' is no curve of ct; allowed: train/loss, "]),
         (f"method: grid\nmetric: {{name: val/error, goal: min}}\n{P}", ["2:33: metric.goal: 'min' is not one of minimize, maximize"]),
         (f"method: grid\nmetric: 3\n{P}", ["2:9: metric: 3 is not a mapping"]),
         (f"method: grid\nproject: [a]\n{P}", ["2:10: project: a list is not a text;"]),
@@ -175,3 +175,37 @@ def test_all_problems_come_at_once_in_file_order(problems: Problems) -> None:
         "8:10:nftlab.seeds:",
         "9:3:nftlab.priorty:",
     ]
+
+
+@pytest.mark.parametrize("head", ["method: gird", "method: random\nrun_cap: 4", "method: bayes\nrun_cap: 4", "method: random"])
+def test_what_could_be_read_is_checked_beside_what_could_not(problems: Problems, head: str) -> None:
+    found = problems(
+        f"{head}\nparameters:\n  network: {{values: [fc-a, cnn-z]}}\n  lr: {{min: 2, max: 1}}\n  epochs: {{value: 0}}\n  foo: {{value: 1}}\n"
+    )
+    told = [problem.split(": ", 1)[1] for problem in found]
+    for what in (
+        "parameters.network.values: 'cnn-z'",
+        "parameters.lr: min 2",
+        "parameters.epochs.value: 0 ",
+        "parameters.foo: does not apply",
+    ):
+        assert [line.startswith(what) for line in told].count(True) == 1, told
+
+
+@pytest.mark.parametrize(
+    ("listed", "metric", "told"),
+    [
+        ("[nft]", "nft/delta", None),
+        ("[nft]", "nft/bogus", "'nft/bogus' is no curve of nft; allowed: train/loss,"),
+        (
+            "[ct, nft]",
+            "nft/delta",
+            "'nft/delta' is no curve of ct; allowed: train/loss, train/error, val/loss, val/error, test/loss, test/error",
+        ),
+        ("[ct, eef]", "nft/eta", "'nft/eta' is no curve of ct and eef;"),
+    ],
+)
+def test_a_metric_is_a_curve_of_every_listed_algorithm(problems: Problems, listed: str, metric: str, told: str | None) -> None:
+    found = problems(f"method: grid\nmetric: {{name: {metric}}}\nparameters: {{algorithm: {{values: {listed}}}}}\n")
+    assert len(found) == (told is not None)
+    assert all(problem.startswith(f"2:16: metric.name: {told}") for problem in found), found

@@ -9,8 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nftlab.hypers import ALGORITHMS
 from nftlab.methods import METHODS, Method, Pass, Plan
 from nftlab.methods.base import Nets, Numbers
+from nftlab.spec.grammar import METRICS
+from nftlab.train import Pack
 from tests.train import tiny
 
 
@@ -38,6 +41,16 @@ class Easier(Method):
             x = x - numbers["step"] * slope(x)
         assert not x.requires_grad  # what is shown is data to the step that follows
         return x, y
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("algorithm", METHODS)
+def test_a_method_records_the_curves_that_its_hyper_parameters_declare(algorithm: str) -> None:
+    recorded: set[str] = set()
+    for variant in tiny.VARIANTS.get(algorithm, [{}]):
+        pack = Pack(tiny.task(n=24), tiny.members(1, algorithm, **variant))
+        recorded |= {name for _ in range(4) for result in pack.train_epoch() for name in result.values}
+    assert recorded - set(METRICS) == set(ALGORITHMS[algorithm].curves)
 
 
 @pytest.mark.usefixtures("narrow")
