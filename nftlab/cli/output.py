@@ -7,14 +7,17 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nftlab.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
+LONG = 1.0  # seconds after which a person wants to see that something is going on
 ASK_ABOVE = 10  # rows that a destructive command changes without asking
 _PASSWORD = re.compile(r"(?<=://)([^:@/\s]*):\S*@|(?<=password=)[^&\s]+", re.IGNORECASE)
 
@@ -67,6 +70,34 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, markup=False)
+
+
+@contextlib.contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Shows on a terminal, once it takes long, what is being done and since when."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    shown: list[Progress] = []
+
+    def show() -> None:
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+        shown.append(Progress(*columns, console=console(stderr=True), transient=True))
+        shown[0].add_task(what, total=None)
+        shown[0].start()
+
+    late = threading.Timer(LONG, show)
+    late.daemon = True
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()
+        late.join()
+        for progress in shown:
+            progress.stop()
 
 
 def confirm(what: str, rows: int, yes: bool) -> bool:

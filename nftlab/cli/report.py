@@ -11,7 +11,7 @@ import typer
 
 from nftlab.cli.database import to_read
 from nftlab.cli.options import Db, Json
-from nftlab.cli.output import console, emit, emit_json, printable, say
+from nftlab.cli.output import busy, console, emit, emit_json, printable, say
 from nftlab.errors import DiskError, UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ def build(name: str, db: str | None, scale: float = 1.0) -> Report:
     """The report of that name, filled from the database; below scale 1 from sweeps scaled down so."""
     from nftlab import report as library
 
-    return library.build(library.at_scale(library.load_report(name), scale), to_read(db))
+    spec, engine = library.at_scale(library.load_report(name), scale), to_read(db)
+    with busy("reading jobs and curves"):
+        return library.build(spec, engine)
 
 
 def show(built: Report, fmt: str | None = None) -> None:

@@ -55,13 +55,17 @@ def show(name: Name, as_json: Json = False, db: Db = None) -> None:
 
 
 def _all(engine: Engine) -> list[dict[str, Any]]:
-    """Every sweep as scripts read it; keys are stable, more may be added. `progress`: the share of its jobs that are recorded."""
+    """Every sweep as scripts read it; keys are stable, more may be added.
+
+    `progress`: the share of its jobs that are recorded, of those too that a search has still `to_propose`.
+    """
     from nftlab import store
 
     seconds = store.trained(engine)
     found = [{"sweep": sweep.pop("name"), **sweep} for sweep in store.launched(engine)]
     for sweep in found:
-        total = sum(sweep["jobs"].values())
+        sweep["to_propose"] = store.to_propose(engine, sweep=sweep["sweep"]) if sweep["method"] == "bayes" else 0
+        total = sum(sweep["jobs"].values()) + sweep["to_propose"]
         recorded = sweep["jobs"]["done"] + sweep["jobs"]["pruned"]
         sweep |= {"progress": round(recorded / total, 4) if total else 0.0, "seconds": seconds.get(sweep["sweep"], 0.0)}
     return found
@@ -73,12 +77,13 @@ def _lines(found: Mapping[str, Any], forecast: Forecast) -> list[str]:
 
     jobs = found["jobs"]
     counted = ", ".join(f"{count} {state}" for state, count in jobs.items() if count) or "none"
+    to_come = f"; {found['to_propose']} still to be proposed, what is left is without them" if found["to_propose"] else ""
     waits = f"; nftlab sweep resume {found['sweep']}" if found["state"] == "paused" else ""
     lines = [
         f"sweep {found['sweep']}: {found['state']}, priority {found['priority']}{waits}",
         f"launched {moment(found['launched_at'])} from {found['path']}, code {named(found['code'])}",
         f"method {found['method']}, {found['metric']} ({found['goal']})",
-        f"jobs: {sum(jobs.values())}, {counted}",
+        f"jobs: {sum(jobs.values())}, {counted}{to_come}",
         f"recorded: {_percent(found)}, {duration(found['seconds'])} of training so far",
     ]
     if found["jobs_per_hour"] and found["eta_seconds"] != 0:

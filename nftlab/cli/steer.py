@@ -8,7 +8,7 @@ import typer
 
 from nftlab.cli.database import to_read
 from nftlab.cli.options import LARGEST, Db, Name, Priority, Yes, sweep_name
-from nftlab.cli.output import confirm, say
+from nftlab.cli.output import busy, confirm, say
 from nftlab.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def stop(name: Name, yes: Yes = False, db: Db = None) -> None:
     engine, sweep = _table(name, db), sweep_name(name)
     if not confirm("cancel", _jobs(engine, sweep)["queued"], yes):
         raise typer.Exit(1)
-    done = store.stop(engine, sweep)
+    with busy("stopping"):
+        done = store.stop(engine, sweep)
     say(f"{done.sweep} is stopped: {done.cancelled} jobs cancelled, {done.running} running will finish")
 
 
@@ -55,7 +56,8 @@ def cancel(name: Name, yes: Yes = False, db: Db = None) -> None:
     counts = _jobs(engine, sweep)
     if not confirm("cancel", counts["queued"] + counts["running"], yes):
         raise typer.Exit(1)
-    done = store.cancel(engine, sweep)
+    with busy("cancelling"):
+        done = store.cancel(engine, sweep)
     say(f"{done.sweep} is stopped: {done.cancelled} jobs cancelled, those in training by the next beat of their workers")
 
 

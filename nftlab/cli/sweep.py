@@ -11,7 +11,7 @@ from nftlab.cli import export, standing, steer
 from nftlab.cli.database import to_read, to_write
 from nftlab.cli.forecast import expected, told
 from nftlab.cli.options import Db, Json, Name, Priority, Yes, sweep_name
-from nftlab.cli.output import confirm, emit, emit_json, printable, say, table
+from nftlab.cli.output import busy, confirm, emit, emit_json, printable, say, table
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -34,7 +34,8 @@ def launch(
     db: Db = None,
 ) -> None:
     """Put the runs of sweep files into the job table, each once."""
-    sweeps = _load(paths)
+    with busy("reading"):
+        sweeps = _load(paths)
     for sweep in sweeps:
         _notes(sweep)
     if dry_run:
@@ -46,7 +47,8 @@ def launch(
     if rerun and not confirm("forget and run again", _finished(engine, sweeps), yes):
         raise typer.Exit(1)
     code = identity()
-    results = [store.launch(engine, sweep, code=code, rerun=rerun) for sweep in sweeps]
+    with busy("launching"):
+        results = [store.launch(engine, sweep, code=code, rerun=rerun) for sweep in sweeps]
     counts = [{"sweep": result.sweep, "jobs_added": result.jobs_added, "jobs_known": result.jobs_known} for result in results]
     emit_json(_counted(counts)) if as_json else _added(results)
     _standing(engine, sweeps)
@@ -67,7 +69,8 @@ def verify(
     engine = to_read(db)
     if engine is None:
         raise NotFoundError(f"sweep {sweep!r} was never launched", f"nftlab sweep launch {name if name != sweep else 'FILE'}")
-    found = store.verify(engine, sweep)
+    with busy("verifying"):
+        found = store.verify(engine, sweep)
     complete = store.complete(found)
     if as_json:
         emit_json(found)
@@ -103,7 +106,8 @@ def extend(
         raise UsageError(what, "put back what it asked for, give it another name, or add --yes: they stay, but nothing asks for them")
     _brings(sweep.name, found)
     if not dry_run:
-        store.launch(engine, sweep, code=identity())
+        with busy("launching"):
+            store.launch(engine, sweep, code=identity())
         if priority is not None:
             store.set_priority(engine, sweep.name, priority)
         _standing(engine, sweeps)

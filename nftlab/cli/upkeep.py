@@ -12,7 +12,7 @@ import typer
 
 from nftlab.cli.database import to_read
 from nftlab.cli.options import Db, Json
-from nftlab.cli.output import console, emit, emit_json, masked, printable, say
+from nftlab.cli.output import busy, console, emit, emit_json, masked, printable, say
 from nftlab.errors import NotFoundError
 
 
@@ -24,7 +24,8 @@ def check(as_json: Json = False, db: Db = None) -> None:
     from nftlab import store
 
     url, engine = masked(db or store.default_url()), to_read(db)
-    found = store.check(engine) if engine is not None else []
+    with busy("checking"):
+        found = store.check(engine) if engine is not None else []
     if as_json:
         emit_json({"database": url, "schema": store.SCHEMA if engine is not None else None, "findings": [asdict(one) for one in found]})
     else:

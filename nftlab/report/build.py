@@ -43,12 +43,12 @@ def build(spec: ReportSpec, engine: Engine | None) -> Report:
     """The report as the database stands; without a database (None) every cell is a hole."""
     if engine is None:
         return Report(spec, tuple(cells([], spec)))
-    found = [job for job in store.jobs(engine) if counts(job.sweep, spec)]
+    launched = {sweep["name"]: SweepFile(sweep["path"], sweep["source"]) for sweep in store.launched(engine)}
+    found = store.jobs(engine, sweep=[name for name in launched if counts(name, spec)])
     filled = tuple(cells(found, spec))
     keys = {job.job_key for cell in filled for candidate in cell.candidates for job in candidate.jobs}
     mine = tuple(job for job in found if job.job_key in keys)
     printed = {key for cell in filled for key in cell.jobs}
     curves = {job.job_key: store.curve(engine, job.job_id) for job in mine if job.job_key in printed}
-    launched = {sweep["name"]: SweepFile(sweep["path"], sweep["source"]) for sweep in store.launched(engine)}
     named = sorted({job.sweep for job in mine} & launched.keys())
     return Report(spec, filled, mine, curves, {name: launched[name] for name in named})

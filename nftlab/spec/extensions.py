@@ -12,7 +12,8 @@ from nftlab.spec.document import Cursor, show
 from nftlab.spec.parameters import Parameter
 
 KEYS = ("seeds", "zip", "when", "priority", "retries", "sample_seed", "sampler", "pruner")
-LATER = {key: "this version has no such setting; allowed: " + ", ".join(KEYS) for key in ("budget", "pack", "slots")}
+# not a sweep's to say: machines differ, and several sweeps share them
+LATER = {key: f"is a worker's option: nftlab worker --{key}" for key in ("budget", "pack")}
 MOST_SEEDS = 10_000
 _INT32 = 2**31 - 1  # what torch, numpy and the job table take alike
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,20 +60,22 @@ class Shelved:
 def jobs(
     engine: Engine,
     *,
-    sweep: str | None = None,
+    sweep: str | Collection[str] | None = None,
     state: str | None = None,
     where: Mapping[str, Any] | None = None,
     seed: int | None = None,
     key: str | None = None,
 ) -> list[JobRow]:
-    """The jobs that match every selector given, in launch order.
+    """The jobs that match every selector given, in launch order; of one sweep or of several.
 
     `where` compares fields of the configuration; a text matches what it would be written as (so `--where lr=1e-4` needs no types).
     `key` is a job key or the beginning of one.
     """
     last = (attempts.c.job_id == _jobs.c.id) & (attempts.c.token == _jobs.c.token)
     query = select(_jobs, attempts.c.circumstances).outerjoin(attempts, last).order_by(_jobs.c.id)
-    for column, wanted in ((_jobs.c.sweep, sweep), (_jobs.c.state, state), (_jobs.c.seed, seed)):
+    if sweep is not None:
+        query = query.where(_jobs.c.sweep.in_([sweep] if isinstance(sweep, str) else sweep))
+    for column, wanted in ((_jobs.c.state, state), (_jobs.c.seed, seed)):
         if wanted is not None:
             query = query.where(column == wanted)
     if key is not None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +67,28 @@ def test_more_than_ten_rows_need_a_yes() -> None:
     assert output.confirm("cancel", 11, yes=True)
     with pytest.raises(UsageError, match="--yes"):
         output.confirm("cancel", 11, yes=False)  # pytest's stdin is no terminal
+
+
+LONG_TALK = """
+import time
+from nftlab.cli import output
+output.LONG = {long}
+with output.busy("verifying"):
+    time.sleep(0.3)
+print("done")
+"""
+
+
+@pytest.mark.parametrize(("long", "shown"), [(0.02, True), (60.0, False)])
+def test_what_takes_long_is_shown_on_a_terminal_and_only_then(long: float, shown: bool) -> None:
+    ours, theirs = os.openpty()
+    said = subprocess.run([sys.executable, "-c", LONG_TALK.format(long=long)], stdout=subprocess.PIPE, stderr=theirs, timeout=60)
+    os.close(theirs)
+    told = b""
+    with contextlib.suppress(OSError):  # what Linux says at the end of a terminal
+        while part := os.read(ours, 1 << 16):
+            told += part
+    os.close(ours)
+    assert (said.returncode, said.stdout, b"verifying" in told) == (0, b"done\n", shown)
+    piped = subprocess.run([sys.executable, "-c", LONG_TALK.format(long=long)], capture_output=True, timeout=60)
+    assert (piped.stdout, piped.stderr) == (b"done\n", b"")

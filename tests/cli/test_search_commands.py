@@ -55,6 +55,9 @@ def test_a_search_from_launch_to_report(searching: Invoke) -> None:
     first, second, *others = claim(queue, 4)
     finish(queue, [first, second])
     assert read(searching("status", "--json"))["to_propose"] == 2
+    shown = read(searching("sweep", "show", "found", "--json"))
+    assert (shown["to_propose"], shown["progress"]) == (2, 0.3333)
+    assert "jobs: 4, 2 running, 2 done; 2 still to be proposed, what is left is without them" in searching("sweep", "show", "found").stdout
     assert searching("report", "report.yaml").exit_code == 0
     queue.prune([(other, "behind") for other in others])
     assert proposer.propose(4) == 2

@@ -53,7 +53,7 @@ nftlab:
         ("priority: high", "9:13: nftlab.priority: 'high' is not a whole number"),
         ("retries: -1", "9:12: nftlab.retries: -1 is below 0"),
         ("sample_seed: 1", "9:3: nftlab.sample_seed: a grid draws nothing; sample_seed needs method: random"),
-        ("budget: 10", "9:3: nftlab.budget: this version has no such setting;"),
+        ("budget: 10", "9:3: nftlab.budget: is a worker's option: nftlab worker --budget"),
         (
             "sede: 1",
             "9:3: nftlab.sede: unknown key; allowed: seeds, zip, when,",

@@ -180,7 +180,8 @@ def test_all_problems_come_at_once_in_file_order(problems: Problems) -> None:
 @pytest.mark.parametrize("head", ["method: gird", "method: random\nrun_cap: 4", "method: bayes\nrun_cap: 4", "method: random"])
 def test_what_could_be_read_is_checked_beside_what_could_not(problems: Problems, head: str) -> None:
     found = problems(
-        f"{head}\nparameters:\n  network: {{values: [fc-a, cnn-z]}}\n  lr: {{min: 2, max: 1}}\n  epochs: {{value: 0}}\n  foo: {{value: 1}}\n"
+    parameters = "  network: {values: [fc-a, cnn-z]}\n  lr: {min: 2, max: 1}\n  epochs: {value: 0}\n  foo: {value: 1}\n"
+    found = problems(f"{head}\nparameters:\n{parameters}")
     )
     told = [problem.split(": ", 1)[1] for problem in found]
     for what in (
