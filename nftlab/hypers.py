@@ -305,4 +305,7 @@ def _misfits(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [("network", too_small)]
     if config.get("augment") == "crop-flip" and not images:
         return [("augment", f"crop-flip needs images, {dataset} has vectors: use none")]
+    one_number = network == "fc-b" or (network == "resnet18" and min(shape[1:]) <= 8)  # of an example, where BatchNorm stands
+    if config.get("batch_size") == 1 and one_number:
+        return [("batch_size", f"BatchNorm in {network} needs at least 2 examples of {dataset} in a batch")]
     return []

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nftlab.data.task import Split
 from nftlab.train.augment import crop_flip
+from nftlab.train.memory import ran_out
 from nftlab.train.net import channels_last
 from nftlab.train.networks import DropoutSites
 from nftlab.train.rng import generator, keys, starts, words, words_from
@@ -39,8 +40,8 @@ def in_chunks(work: Callable[[slice], Chunk], n: int, like: Tensor) -> Iterator[
     while start < n:
         try:
             done = work(slice(start, min(start + size, n)))
-        except torch.OutOfMemoryError:
-            if size == 1:
+        except RuntimeError as error:
+            if size == 1 or not ran_out(error):
                 raise
             size //= 2
             continue

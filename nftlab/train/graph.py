@@ -1,7 +1,7 @@
 """CUDA graphs: a step is recorded once and replayed, so that its hundreds of kernels cost one launch.
 
 A recorder belongs to one stream of one device. Recording needs kernels that do not wait for the host; where one does,
-the step runs as it is (`refused` says why), with the same numbers. A recording reads and writes the tensors that its
+the step runs as it is from then on (`refused` says why), with the same numbers. A recording reads and writes the tensors that its
 step did: whoever names it again sees to it that they hold what the step is to work on.
 """
 
@@ -13,6 +13,8 @@ from collections.abc import Callable, Hashable, Iterator
 
 import torch
 
+from nftlab.train.memory import ran_out
+
 WORTH = 8  # repetitions from which recording is cheaper than running
 
 
@@ -21,7 +23,7 @@ class Recorder:
 
     def __init__(self, device: torch.device) -> None:
         self.stream = torch.cuda.Stream(device)
-        self.refused: str | None = None
+        self.refused: dict[tuple[Hashable, Hashable], str] = {}  # by pass and name
         self._pool = torch.cuda.graph_pool_handle()
         self._last: torch.cuda.CUDAGraph | None = None  # keeps the pool alive until the next recording uses it
         self._graphs: dict[Hashable, dict[Hashable, torch.cuda.CUDAGraph]] = {}
@@ -36,7 +38,7 @@ class Recorder:
         if graph is None:
             step()
             yield
-            graph = self._record(step) if count > WORTH and self.refused is None else None
+            graph = self._record(step, (where, name)) if count > WORTH and (where, name) not in self.refused else None
             if graph:
                 self._graphs.setdefault(where, {})[name] = graph
             count -= 1
@@ -54,18 +56,26 @@ class Recorder:
         """Recordings of one pass, or all, will not be asked for again."""
         if where is None:
             self._graphs.clear()
+            self.refused.clear()
         else:
             self._graphs.pop(where, None)
+            self.refused = {key: why for key, why in self.refused.items() if key[0] != where}
 
-    def _record(self, step: Callable[[], None]) -> torch.cuda.CUDAGraph | None:
-        """The step, recorded and not run; None when it cannot be."""
-        with contextlib.suppress(torch.OutOfMemoryError):
+    def _record(self, step: Callable[[], None], key: tuple[Hashable, Hashable], *, again: bool = False) -> torch.cuda.CUDAGraph | None:
+        """The step, recorded and not run; None when it cannot be. Raises what says that memory ran out, `again` too."""
+        try:
             return self._recorded(step)
+        except RuntimeError as error:
+            if not ran_out(error):
+                self.refused[key] = str(error).splitlines()[0]
+                return None
+            if again:
+                raise
         torch.cuda.empty_cache()  # which torch does when memory is short, but not while it records
-        return self._recorded(step)
+        return self._record(step, key, again=True)
 
-    def _recorded(self, step: Callable[[], None]) -> torch.cuda.CUDAGraph | None:
-        """The same in one try; raises torch.OutOfMemoryError."""
+    def _recorded(self, step: Callable[[], None]) -> torch.cuda.CUDAGraph:
+        """The same in one try; raises what went wrong."""
         graph, collects = torch.cuda.CUDAGraph(), gc.isenabled()
         gc.disable()  # a tensor of another stream must not be freed in between
         try:
@@ -77,13 +87,6 @@ class Recorder:
                     graph.capture_end()
                 raise
             graph.capture_end()
-        except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError):
-                raise
-            if "out of memory" in str(error):  # the driver's words
-                raise torch.OutOfMemoryError(str(error)) from error
-            self.refused = str(error).splitlines()[0]
-            return None
         finally:
             if collects:
                 gc.enable()

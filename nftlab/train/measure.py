@@ -22,6 +22,7 @@ from nftlab.train.arithmetic import arithmetic
 from nftlab.train.feed import EVAL_BATCH_CUDA
 from nftlab.train.lane import Lane, Member, fresh
 from nftlab.train.loop import Group, Heart
+from nftlab.train.memory import ran_out
 from nftlab.train.pack import APART, GRAPH, MAPPED, SINGLE, threads
 from nftlab.train.program import Program, build
 from nftlab.train.tape import Tape
@@ -50,8 +51,8 @@ def measure(
     Quick steps end it only when two sizes in a row were no better: the first pack of two gains little, and others use the cores too.
 
     `work` is the number of lane-epochs that wait: no size is begun after a fiftieth of what they would take (half a second at
-    least, 20 at most), counted from the end of the first, which also warms the device up. A device out of memory at the first
-    raises torch.OutOfMemoryError.
+    least, 20 at most), counted from the end of the first, which also warms the device up. What says that memory ran out at
+    the first is raised.
     """
     device, heart = torch.device(device), Heart(progress)
     program = build(task.to(device), hypers)
@@ -69,7 +70,9 @@ def measure(
                     if single.seconds < SHARED * found[-1].seconds:
                         found.pop()
                     found.append(single)
-            except torch.OutOfMemoryError:
+            except RuntimeError as error:
+                if not ran_out(error):
+                    raise
                 _settle(program)  # before what steps under way write to is freed
                 if not found:
                     raise

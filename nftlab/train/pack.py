@@ -190,7 +190,7 @@ class Pack:
         seconds = (time.perf_counter() - start) / sum(len(group) for group, _ in together)
         for (group, _), judged in zip(together, values, strict=True):
             for lane, (each, better) in zip(group, judged, strict=True):
-                lane.diverged = not math.isfinite(each["train/loss"])
+                lane.diverged = not _finite(each)
                 if better:
                     lane.best = _selected(lane, each)
                 yield _result(lane, each, better, seconds)
@@ -202,7 +202,7 @@ class Pack:
         for each, (loss, error) in zip(values, run.evaluate(list(range(len(group))), task.valid, heart), strict=True):
             each |= {"val/loss": loss, "val/error": error}
         improved = [
-            math.isfinite(each["train/loss"]) and plan.eligible and (lane.best is None or each["val/error"] < lane.best.val_error)
+            _finite(each) and plan.eligible and (lane.best is None or each["val/error"] < lane.best.val_error)
             for plan, lane, each in zip(plans, group, values, strict=True)
         ]
         if chosen := [k for k, better in enumerate(improved) if better or curve]:
@@ -223,6 +223,11 @@ def _check(member: Member, static: Mapping[str, object]) -> None:
         if static.get(name) != own.get(name):
             what = f"{name} is {own.get(name)!r} for {member.key} but {static.get(name)!r} for the others"
             raise ConfigError(f"trials that train as one program must share {name}: {what}")
+
+
+def _finite(values: Mapping[str, float]) -> bool:
+    """Whether a lane has learned from numbers: the training loss is from before each step, so the last one shows in validation alone."""
+    return math.isfinite(values["train/loss"]) and math.isfinite(values["val/loss"])
 
 
 def _selected(lane: Lane, values: dict[str, float]) -> Best:

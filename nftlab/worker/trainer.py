@@ -20,6 +20,7 @@ from nftlab.hypers import build
 from nftlab.store import Claim
 from nftlab.train import Member, Pack
 from nftlab.train.measure import measure
+from nftlab.train.memory import ran_out
 from nftlab.worker.circumstances import processor
 from nftlab.worker.handle import Setup
 from nftlab.worker.lanes import Lanes
@@ -226,13 +227,9 @@ def device_name(device: str) -> str:
     return processor()
 
 
-# Memory that ran out where torch raises no OutOfMemoryError: in CUDA's libraries, in the driver, on the host.
-_NO_MEMORY = ("ALLOC_FAILED", "CUDA error: out of memory", "DefaultCPUAllocator")
-
-
 def kind_of(error: Exception) -> str:
     """What the supervisor should make of an error."""
-    if isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY):
+    if ran_out(error):
         return "memory"
-    kinds = {DataError: "data", ConfigError: "config", DiskError: "disk", DeviceError: "device", torch.OutOfMemoryError: "memory"}
+    kinds = {DataError: "data", ConfigError: "config", DiskError: "disk", DeviceError: "device"}
     return next((kind for cls, kind in kinds.items() if isinstance(error, cls)), "crash")

@@ -58,6 +58,10 @@ def one(entry: str, method: str = "grid") -> str:
         ("epochs: {value: yes}", "4:19: parameters.epochs.value: 'yes' is not a number"),
         ("lr: {value: .nan}", "4:15: parameters.lr.value: nan is not a number"),
         ("network: {values: [fc-a, fc-c]}", "4:28: parameters.network.values: 'fc-c' is not one of"),
+        (
+            "network: {values: [fc-a, resnet18]}\n  batch_size: {value: 1}",
+            "5:23: parameters.batch_size.value: BatchNorm in resnet18 needs at least 2 examples of digits",
+        ),
         ("network: {value: cnn-b}", "4:20: parameters.network.value: cnn-b needs images of at least 11×11, digits has 8×8"),
     ],
 )
@@ -179,10 +183,8 @@ def test_all_problems_come_at_once_in_file_order(problems: Problems) -> None:
 
 @pytest.mark.parametrize("head", ["method: gird", "method: random\nrun_cap: 4", "method: bayes\nrun_cap: 4", "method: random"])
 def test_what_could_be_read_is_checked_beside_what_could_not(problems: Problems, head: str) -> None:
-    found = problems(
     parameters = "  network: {values: [fc-a, cnn-z]}\n  lr: {min: 2, max: 1}\n  epochs: {value: 0}\n  foo: {value: 1}\n"
     found = problems(f"{head}\nparameters:\n{parameters}")
-    )
     told = [problem.split(": ", 1)[1] for problem in found]
     for what in (
         "parameters.network.values: 'cnn-z'",

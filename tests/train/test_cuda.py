@@ -67,7 +67,7 @@ def test_steps_are_recorded_and_wait_for_nothing(which: int, network: str) -> No
     data = tiny.task(n=8 * BATCHES)
     recorded = pack(data, tiny.members(2, algorithm, network=network, **variant), "mapped" + GRAPH, epochs=2)
     assert recorded._tapes
-    assert [tape.refused for tape in recorded._tapes] == [None] * len(recorded._tapes)
+    assert [tape.refused for tape in recorded._tapes] == [{}] * len(recorded._tapes)
     assert all(tape._last for tape in recorded._tapes)
     program = build(data.to(CUDA), recorded._program.hypers)
     lanes = list(recorded._lanes.values())

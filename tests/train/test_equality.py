@@ -140,6 +140,15 @@ def test_a_diverged_lane_leaves_its_neighbours_alone() -> None:
     assert [result.key for result in beside.train_epoch()] == ["lane-0", "lane-2"]
 
 
+def test_a_lane_that_breaks_in_its_last_step_has_diverged_and_is_not_selected() -> None:
+    """Its training loss is from before that step."""
+    breaking = tiny.members(1, lr=1e38, precision="fp32", optimizer="sgd", momentum=0.0)
+    (result,) = Pack(tiny.task(n=8), breaking).train_epoch()
+    assert "train/loss" in result.values
+    assert "val/loss" not in result.values
+    assert (result.diverged, result.best, result.finished) == (True, False, True)
+
+
 def test_a_failing_epoch_leaves_the_lanes_as_they_were() -> None:
     pack = tiny.trained(tiny.task(), tiny.members(1), epochs=1)
     before = pack.checkpoint("lane-0")

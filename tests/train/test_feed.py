@@ -19,19 +19,32 @@ def fed(feed: Feed, examples: int, scale: float) -> list[Batch]:
     return [feed.batch(torch.arange(*edge), scale, torch.float64) for edge in bounds(examples, 8)]
 
 
-def test_pieces_are_halved_where_memory_is_short() -> None:
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError(), RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")])
+def test_pieces_are_halved_where_memory_is_short(error: RuntimeError) -> None:
     seen: list[slice] = []
 
     def work(rows: slice) -> int:
         if rows.stop - rows.start > 40:
-            raise torch.OutOfMemoryError
+            raise error
         seen.append(rows)
         return rows.stop - rows.start
 
     assert sum(in_chunks(work, 300, torch.zeros(1))) == 300
     assert [each.start for each in seen] == [*range(0, 300, 32)]
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(type(error)):
         list(in_chunks(lambda rows: work(slice(0, 99)), 300, torch.zeros(1)))
+
+
+def test_what_is_not_for_lack_of_memory_is_not_tried_in_pieces() -> None:
+    tried: list[slice] = []
+
+    def work(rows: slice) -> int:
+        tried.append(rows)
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(RuntimeError, match="illegal"):
+        list(in_chunks(work, 300, torch.zeros(1)))
+    assert len(tried) == 1
 
 
 @pytest.mark.parametrize(

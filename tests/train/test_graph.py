@@ -12,6 +12,12 @@ import torch
 from nftlab.train.graph import WORTH, Recorder
 from nftlab.train.loop import Heart, interleave
 
+SHORT = [
+    torch.OutOfMemoryError("too little"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"),
+    RuntimeError("CUDA error: out of memory"),
+]
+
 
 class Device:
     """Stands in for CUDA: counts what runs, and raises `errors` at the next recordings."""
@@ -77,18 +83,20 @@ def test_a_step_that_cannot_be_recorded_runs_as_it_is(device: Device) -> None:
     recorder = Recorder(torch.device("cuda"))
     device.errors = [RuntimeError("operation not permitted when stream is capturing\nmore")]
     assert device.counts(recorder, 20) == (20, 0, 0)
-    assert recorder.refused == "operation not permitted when stream is capturing"
+    assert list(recorder.refused.values()) == ["operation not permitted when stream is capturing"]
     assert device.counts(recorder, 20) == (20, 0, 0)
+    assert device.counts(recorder, 20, name="another") == (1, 1, 19)
 
 
-def test_memory_kept_for_later_is_given_back_before_a_recording_fails(device: Device) -> None:
+@pytest.mark.parametrize("error", SHORT)
+def test_memory_kept_for_later_is_given_back_before_a_recording_fails(device: Device, error: RuntimeError) -> None:
     recorder = Recorder(torch.device("cuda"))
-    device.errors = [torch.OutOfMemoryError("too little")]
+    device.errors = [error]
     assert device.counts(recorder, 20) == (1, 1, 19)
-    assert (device.emptied, recorder.refused) == (1, None)
+    assert (device.emptied, recorder.refused) == (1, {})
     recorder.forget()
-    device.errors = [torch.OutOfMemoryError("too little")] * 2
-    with pytest.raises(torch.OutOfMemoryError):
+    device.errors = [error] * 2
+    with pytest.raises(type(error)):
         device.counts(recorder, 20)
 
 

@@ -38,6 +38,24 @@ def test_time_spent_is_a_small_share_of_the_work(monkeypatch: pytest.MonkeyPatch
     assert {speed.lanes for speed in speeds} == {1}  # the first size is measured whatever it costs
 
 
+@pytest.mark.parametrize(
+    "words", ["CUDA error: out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"]
+)
+def test_what_was_measured_before_memory_ran_out_counts(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    def speed(program: object, lanes: int, way: str, heart: object) -> Speed:
+        if lanes > most:
+            raise RuntimeError(words)
+        return Speed(lanes, way, 1.0 / lanes, 0.0, 0.0, 0, 0)
+
+    monkeypatch.setattr(measure, "_speed", speed)
+    most = 2
+    speeds = measure.measure(tiny.task(), tiny.hypers(), device="cpu", sizes=[1, 2, 4], work=1e9)
+    assert {each.lanes for each in speeds} == {1, 2}
+    most = 0
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        measure.measure(tiny.task(), tiny.hypers(), device="cpu", sizes=[1, 2, 4], work=1e9)
+
+
 def test_the_estimate_is_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its steps, each at what it takes: here a second of the classifier's, ten of the simplifier's, and a hundred to evaluate."""
     cost = {"classifier": 1.0, "simplifier": 10.0}
