@@ -23,7 +23,7 @@ def identity() -> dict[str, str | None]:
     sha = _git("rev-parse", "HEAD")
     if sha is None:
         return {"git_sha": None, "dirty": None}
-    changes = hashlib.sha256(_git("diff", "HEAD", "--", _PACKAGE.name) or b"")
+    changes = hashlib.sha256(_git("diff", "--binary", "HEAD", "--", _PACKAGE.name) or b"")
     for name in _new():
         changes.update(name + b"\0" + _content(_PACKAGE.parent / os.fsdecode(name)))
     clean = hashlib.sha256().digest() == changes.digest()
@@ -43,9 +43,9 @@ def changes() -> str | None:
     """
     if identity()["dirty"] is None:
         return None
-    told = [_git("diff", "HEAD", "--", _PACKAGE.name) or b""]
+    told = [_git("diff", "--binary", "HEAD", "--", _PACKAGE.name) or b""]
     for name in _new():
-        told.append(_git("diff", "--no-index", "--", os.devnull, os.fsdecode(name), differs=1) or b"")
+        told.append(_git("diff", "--binary", "--no-index", "--", os.devnull, os.fsdecode(name), differs=1) or b"")
     text = b"".join(told).decode(errors="replace")
     return text if len(text) <= MOST else f"{text[:MOST]}\n[cut: {len(text) - MOST} more characters were not kept]\n"
 

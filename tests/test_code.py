@@ -40,9 +40,11 @@ def test_changes_are_a_patch_that_makes_the_same_code_of_the_commit(checkout: Pa
     assert code.changes() is None
     (checkout / "nftlab" / "a.py").write_text("a = 2\n")
     (checkout / "nftlab" / "new file.py").write_text("b = 1\n")
+    (checkout / "nftlab" / "table.bin").write_bytes(bytes(range(256)))
     patch, dirty = code.changes(), code.identity()["dirty"]
     assert patch is not None
     (checkout / "nftlab" / "new file.py").unlink()
+    (checkout / "nftlab" / "table.bin").unlink()
     subprocess.run(["git", "checkout", "-q", "."], cwd=checkout, check=True)
     subprocess.run(["git", "apply"], input=patch, text=True, cwd=checkout, check=True)
     assert code.identity()["dirty"] == dirty

@@ -4,6 +4,7 @@ imported inside the command, so that `--help` and `status` answer at once.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from typer.core import TyperGroup
 from nftlab import __version__
 from nftlab.cli import cluster, config, data, db, demo, doctor, job, paper, picture, report, status, sweep, worker
 from nftlab.cli.output import emit, masked, say
-from nftlab.errors import NftlabError, SpecError
+from nftlab.errors import DiskError, NftlabError, SpecError
 
 EPILOG = """\b
 Examples:
@@ -29,6 +30,7 @@ Exit codes:
   0 done   1 failed jobs, incomplete sweep or search, failed check   2 usage   65 bad data   66 no such thing
   69 no database, disk or device, sick node   75 stopped, try again   78 bad configuration   130 Ctrl-C
 """
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _PIPE_CLOSED = 128 + 13  # what a shell reports for a program that SIGPIPE ended
 
 
@@ -127,3 +129,9 @@ def main() -> None:
         app(prog_name="nftlab")
     except KeyboardInterrupt:  # while the command line is read
         sys.exit(130)
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        complain(DiskError(f"cannot write {error.filename or 'to standard output'}: {error.strerror}", "free some space there"))
+        sys.exit(DiskError.exit_code)

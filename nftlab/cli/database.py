@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING
 
 from nftlab.cli.output import masked, say
@@ -18,6 +20,11 @@ def to_read(db: str | None) -> Engine | None:
     if engine is None:
         say(f"no job table yet at {masked(db or store.default_url())}")
     return engine
+
+
+def same_table(db: str | None) -> str:
+    """The option that lets the next command work on the same table; empty where the environment or the default does."""
+    return f" --db {shlex.quote(masked(db))}" if db and db != os.environ.get("NFTLAB_DB") else ""
 
 
 def to_write(db: str | None) -> tuple[Engine, str]:

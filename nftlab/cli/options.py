@@ -13,6 +13,7 @@ from nftlab.hypers import ALGORITHMS, nearest
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from nftlab.spec import Sweep as SweepFile
     from nftlab.store import JobRow
 
 Db = Annotated[
@@ -35,12 +36,18 @@ Priority = Annotated[
 
 def sweep_name(given: str) -> str:
     """The name of the sweep that a file holds, or what was given."""
+    file = sweep_file(given)
+    return file.name if file else given
+
+
+def sweep_file(given: str) -> SweepFile | None:
+    """The sweep of a file; None for a name."""
     if not given.endswith((".yaml", ".yml")):
-        return given
+        return None
     from nftlab.resources import find_sweep
     from nftlab.spec import load
 
-    return load(Path(find_sweep(given))).name
+    return load(Path(find_sweep(given)))
 
 
 def select(engine: Engine | None, sweep: str | None, state: str | None, where: list[str] | None, seed: int | None) -> list[JobRow]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nftlab.cli import export, standing, steer
-from nftlab.cli.database import to_read, to_write
+from nftlab.cli.database import same_table, to_read, to_write
 from nftlab.cli.forecast import expected, told
-from nftlab.cli.options import Db, Json, Name, Priority, Yes, sweep_name
+from nftlab.cli.options import Db, Json, Name, Priority, Yes, sweep_file
 from nftlab.cli.output import busy, confirm, emit, emit_json, printable, say, table
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def launch(
     counts = [{"sweep": result.sweep, "jobs_added": result.jobs_added, "jobs_known": result.jobs_known} for result in results]
     emit_json(_counted(counts)) if as_json else _added(results)
     _standing(engine, sweeps)
-    say(f"database: {shown}\nnext: nftlab worker --drain")
+    say(f"database: {shown}\nnext: nftlab worker --drain{same_table(db)}")
 
 
 @app.command()
@@ -61,22 +61,28 @@ def verify(
     as_json: Json = False,
     db: Db = None,
 ) -> None:
-    """Exit 0 only if every run that the sweep asks for has exactly one accepted finish."""
+    """Exit 0 only if every run that the sweep asks for has exactly one accepted finish.
+
+    Asked for is what was launched; of a file, also what it asks for by now.
+    """
     from nftlab import store
     from nftlab.errors import NotFoundError
 
-    sweep = sweep_name(name)
-    engine = to_read(db)
+    file = sweep_file(name)
+    sweep, engine = file.name if file else name, to_read(db)
     if engine is None:
-        raise NotFoundError(f"sweep {sweep!r} was never launched", f"nftlab sweep launch {name if name != sweep else 'FILE'}")
+        raise NotFoundError(f"sweep {sweep!r} was never launched", f"nftlab sweep launch {name if file else 'FILE'}")
     with busy("verifying"):
         found = store.verify(engine, sweep)
+        new = _not_launched(engine, file, found["expected"]) if file else 0
+    if new:
+        say(f"{name} asks for {new} runs that were never launched; nftlab sweep extend {name}{same_table(db)}")
     complete = store.complete(found)
     if as_json:
         emit_json(found)
     else:
-        emit(printable(f"{sweep}: {_verdict(found, complete)}"))
-    if not complete:
+        emit(printable(f"{sweep}: {_verdict(found, complete)}{f'; {new} not launched' if new else ''}"))
+    if not complete or new:
         raise typer.Exit(1)
 
 
@@ -201,6 +207,13 @@ def _added(results: list[LaunchResult]) -> None:
             say(f"{result.sweep}: {result.dropped} jobs in the table are no longer asked for; they stay")
         if result.other_code and not result.jobs_rerun:
             say(f"{result.sweep}: {result.other_code} finished jobs ran with other code; --rerun runs them again")
+
+
+def _not_launched(engine: Engine, file: Sweep, expected: int) -> int:
+    """The jobs that a file asks for beyond what was launched, `expected` in all."""
+    from nftlab import store
+
+    return max(file.asked * len(file.seeds) - expected, 0) if file.search else store.extension(engine, file).added
 
 
 def _brings(name: str, found: Extension) -> None:

@@ -81,7 +81,7 @@ class Proposer:
         if source is None:
             return 0
         try:
-            sweep = _read(source)
+            sweep = _read(searched.name, source)
             with told_plainly(self._engine):
                 mine = _Turn(self._engine, Study(self._storage, searched.name, sweep.metric), sweep, turn, self._lease)
                 mine.reconcile()
@@ -165,10 +165,10 @@ class _Turn:
 
 def _room(searched: table.Searched) -> int:
     """How many trials may still be proposed."""
-    search = _read(searched.source).search if searched.active else None
+    search = _read(searched.name, searched.source).search if searched.active else None
     return max(search.run_cap - searched.proposed, 0) if search else 0
 
 
 @lru_cache(maxsize=64)  # asked for at every look at an empty queue
-def _read(source: str) -> Sweep:
-    return load_text(source, where="the stored file of a sweep")
+def _read(name: str, source: str) -> Sweep:
+    return load_text(source, where=f"the stored file of sweep {name}", name=name)

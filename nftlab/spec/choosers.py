@@ -120,6 +120,8 @@ def read_sampler(at: Cursor | None, seed: int) -> Sampler | None:
     args = _arguments(at, SAMPLERS[name], given)
     if args and args.get("group") and not args["multivariate"]:
         at.fail("group needs multivariate: true", at_key=True)
+    if args and args.get("with_margin") and args["use_separable_cma"]:
+        at.fail("with_margin and use_separable_cma exclude each other", at_key=True)
     return None if args is None or own is None else Sampler(name, args, own)
 
 

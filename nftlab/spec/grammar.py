@@ -65,6 +65,11 @@ def read_plan(root: Cursor, default_name: str) -> Plan | None:
     pruner = _pruner(keys.get("early_terminate"), extensions)
     _repeats(parameters, extensions)
     _recorded(metric.name, keys.get("metric"), parameters)
+    if metric.name.startswith("test/") and (method == "bayes" or pruner):
+        who = "a search" if method == "bayes" else "a pruner"
+        keys["metric"].fail(
+            f"{who} would choose by the test set; write metric: {{name: {metric.name.replace('test/', 'val/')}}}", at_key=True
+        )
     whole = {key: parameter for key, parameter in parameters.items() if parameter}
     if not whole or not {"algorithm", "network", "dataset"}.isdisjoint(parameters.keys() - whole.keys()):
         return None  # what these would decide could only be guessed

@@ -13,6 +13,7 @@ from nftlab.spec.distributions import BOUNDED, DEFAULTS, Distribution, Number
 from nftlab.spec.document import Cursor, show
 
 MOST_POINTS = 100_000  # of a grid: more than any lab trains, and little enough to expand in seconds
+MOST_SHAPE = 1e6  # of a beta distribution, which is a point by then; far larger ones would be drawn for ever
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 LISTED = ("constant", "categorical", "categorical_w_probabilities")
 KEYS = ("value", "values", "probabilities", "distribution", "min", "max", "q", "mu", "sigma", "a", "b")
@@ -185,6 +186,8 @@ def _wrong_args(kind: str, args: dict[str, Number]) -> str | None:
     for key in ("q", "sigma", "a", "b"):
         if key in args and args[key] <= 0:
             return f"{key} is {args[key]}; it must be greater than 0"
+        if key in ("a", "b") and args.get(key, 0) > MOST_SHAPE:
+            return f"{key} is {args[key]}; it must be at most {MOST_SHAPE:g}"
     if kind not in BOUNDED:
         return _beyond(kind, args)
     if args["min"] >= args["max"]:

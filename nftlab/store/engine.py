@@ -20,7 +20,7 @@ from nftlab.errors import ConfigError, DatabaseError, SchemaError, UsageError
 from nftlab.store import faults
 from nftlab.store.place import refuse_network
 from nftlab.store.session import PATIENCE, begin_immediate, translated
-from nftlab.store.tables import SCHEMA, VERSION_TABLE
+from nftlab.store.tables import SCHEMA, VERSION_TABLE, metadata
 
 BUSY = 0.5  # seconds SQLite itself waits for a lock before we hear of it
 LOG_PAGES = 10_000  # 40 MB of log before it is copied into the file: each copy costs two fsyncs (half the claims per second at 1,000)
@@ -99,6 +99,8 @@ def _file(engine: Engine) -> Path | None:
 
 def _there(file: Path) -> bool:
     try:
+        if file.is_dir():
+            raise DatabaseError(f"{file} is a folder", "name a file in it with --db or NFTLAB_DB")
         return file.is_file()
     except OSError as error:  # a folder that one may not enter, a name too long
         raise DatabaseError(f"cannot look at {file}: {error.strerror}", "name another database with --db or NFTLAB_DB") from None
@@ -202,6 +204,9 @@ def _migrate(engine: Engine, *, only_if_empty: bool) -> str | None:
         before = _read_version(connection)
         if before == SCHEMA:
             return before
+        if before is None and (others := sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))):
+            what = f"{shown(engine.url)} has no job table of nftlab, but tables of the same names: {', '.join(others)}"
+            raise SchemaError(what, "name another database with --db or NFTLAB_DB")
         if before is not None and (only_if_empty or before > SCHEMA):
             raise _mismatch(engine.url, before)
         config.attributes["connection"] = connection

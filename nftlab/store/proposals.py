@@ -63,7 +63,7 @@ def to_propose(engine: Engine, *, sweep: str | None = None) -> int:
     for searched in searches(engine):
         if searched.active and sweep in (None, searched.name):
             try:
-                file = load_text(searched.source, where=f"the stored file of sweep {searched.name}")
+                file = load_text(searched.source, where=f"the stored file of sweep {searched.name}", name=searched.name)
             except SpecError:  # of an older nftlab: nothing can be proposed from it any more
                 continue
             left += max(file.asked - searched.proposed, 0) * len(file.seeds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import netrc
 import os
 import shutil
@@ -164,5 +165,6 @@ def _tags(job: TrackedJob) -> list[str]:
 
 
 def _silence(wandb: Any) -> None:
-    """Settings of one run do not reach what W&B prints while it starts."""
+    """Settings of one run do not reach what W&B prints while it starts, nor what its log says of a disk that is full."""
     wandb.setup(wandb.Settings(silent=True))
+    logging.raiseExceptions = False

@@ -77,8 +77,8 @@ class WorkerOptions:
             raise UsageError("--drain and --drain-now exclude each other")
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
             raise UsageError(f"device {self.device!r} is not auto, cpu, cuda, cuda:N, all or a list such as cuda:0,cuda:1")
-        if self.pack != "auto" and not (str(self.pack).isdecimal() and int(self.pack) >= 1):
-            raise UsageError(f"pack {self.pack!r} is neither auto nor a number of jobs ≥ 1")
+        if self.pack != "auto" and not (re.fullmatch(r"\d{1,6}", str(self.pack)) and int(self.pack) >= 1):
+            raise UsageError(f"pack {self.pack!r} is neither auto nor a number of jobs from 1 to 999999")
         if self.track not in TRACKERS:
             raise UsageError(f"tracker {self.track!r} is not one of {', '.join(TRACKERS)}")
         for name in ("lease", "grace", "patience", "max_failures"):

@@ -106,6 +106,15 @@ def test_a_reader_that_goes_away_is_no_drama(arguments: list[str], folder: Path)
     assert done.returncode != 0
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["status"], ["job", "list", "--json"]])
+def test_a_full_disk_under_stdout_is_told_in_a_line(arguments: list[str], folder: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "nftlab", *arguments], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 69
+    assert "nftlab: cannot write to standard output: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_ctrl_c_is_130(folder: Path) -> None:
     script = "import nftlab.store, nftlab.cli, signal, os\n"
     script += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs are born deaf to it

@@ -146,6 +146,26 @@ def test_verify_exits_1_until_everything_is_recorded(launched: Invoke, queue: Qu
     assert launched("sweep", "verify", "small.yaml").exit_code == 0
 
 
+def test_verify_of_a_file_looks_at_what_it_asks_for_by_now(launched: Invoke, folder: Path, queue: Queue) -> None:
+    finish_all(queue)
+    (folder / "small.yaml").write_text(SWEEP.replace("seeds: 2", "seeds: 3"))
+    found = launched("sweep", "verify", "small.yaml", "--db", "db/nftlab.sqlite")
+    assert (found.exit_code, found.stdout) == (1, "small: complete, 6 runs recorded exactly once; 3 not launched\n")
+    assert "asks for 3 runs that were never launched; nftlab sweep extend small.yaml --db db/nftlab.sqlite" in found.stderr
+    assert launched("sweep", "verify", "small").exit_code == 0
+    launched("sweep", "extend", "small.yaml")
+    assert launched("sweep", "verify", "small.yaml").stdout == "small: 6 of 9 recorded; 3 queued\n"
+
+
+def test_the_next_command_names_the_table_that_was_given(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert invoke("sweep", "launch", "small.yaml", "--db", "my lab.sqlite").stderr.endswith(
+        "next: nftlab worker --drain --db 'my lab.sqlite'\n"
+    )
+    assert invoke("sweep", "launch", "small.yaml").stderr.endswith("next: nftlab worker --drain\n")
+    monkeypatch.setenv("NFTLAB_DB", "other.sqlite")
+    assert invoke("sweep", "launch", "small.yaml").stderr.endswith("next: nftlab worker --drain\n")
+
+
 def test_verify_as_json(launched: Invoke) -> None:
     found = launched("sweep", "verify", "small", "--json")
     assert found.exit_code == 1

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 
 from nftlab.errors import ConfigError
 from nftlab.search import Proposer
+from nftlab.spec import load_text
 from nftlab.store import Claim, Queue, complete, extension, jobs, launch, open_db, proposals, set_priority, story, to_propose, verify
 from tests.search.lab import LR, ME, error_of, search, study, suggested, train, train_all, work_off
 from tests.store.jobtable import BOB, CODE, at_once, sql
@@ -38,6 +39,14 @@ def test_a_search_from_launch_to_verify(engine: Engine, queue: Queue) -> None:
     more = extension(engine, search(seeds=3))
     assert (more.added, more.known, more.dropped, more.seeds) == (6, 12, 0, [2]), "what was proposed is asked for"
     assert [move["why"] for move in story(engine, jobs(engine)[0].job_key)["transitions"]] == ["proposed", "claimed", "finished"]
+
+
+def test_a_search_whose_file_does_not_name_it_proposes(engine: Engine, queue: Queue) -> None:
+    sweep = search(3)
+    launch(engine, load_text(sweep.source.replace("name: s\n", ""), name="from/its-path"), code=CODE)
+    work_off(queue, proposer(engine))
+    assert complete(verify(engine, "from/its-path"))
+    assert {job.sweep for job in jobs(engine)} == {"from/its-path"}
 
 
 def test_the_sampler_is_told_the_mean_over_seeds_and_the_mean_curve(sqlite: Engine) -> None:

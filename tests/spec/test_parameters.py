@@ -86,6 +86,7 @@ def test_problems_of_a_grid_parameter(problems: Problems, entry: str, problem: s
             "5:3: parameters.lr: min is 0; log_uniform_values needs it greater",
         ),
         ("lr: {distribution: normal, sigma: 0}", "5:3: parameters.lr: sigma is 0; it must be greater than 0"),
+        ("lr: {distribution: beta, a: 1e308, b: 1}", "5:3: parameters.lr: a is 1e+308; it must be at most 1e+06"),
         ("lr: {distribution: beta, mu: 0}", "5:28: parameters.lr.mu: does not belong to beta, which takes a, b"),
         ("lr: {min: -2.0, max: -1.0}", "5:7: parameters.lr: -1."),
         ("epochs: {min: 1.5, max: 1.75}", "5:11: parameters.epochs: 1."),

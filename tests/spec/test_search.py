@@ -40,6 +40,18 @@ def found(text: str) -> Search:
         (HEAD + "nftlab: {sampler: {name: nsgaii, crossover_prob: 2}}", ["5:50: nftlab.sampler.crossover_prob: 2 is above 1"]),
         (HEAD + "nftlab: {sampler: {name: qmc, qmc_type: sobo}}", ["5:41: nftlab.sampler.qmc_type: 'sobo' is not one of sobol, halton"]),
         (HEAD + "nftlab: {sampler: {name: tpe, multivariate: false, group: true}}", ["5:10: nftlab.sampler: group needs multi"]),
+        (
+            HEAD + "nftlab: {sampler: {name: cmaes, with_margin: true, use_separable_cma: true}}",
+            ["5:10: nftlab.sampler: with_margin and use_separable_cma exclude each other"],
+        ),
+        (
+            HEAD + "metric: {name: test/error}",
+            ["5:1: metric: a search would choose by the test set; write metric: {name: val/error}"],
+        ),
+        (
+            GRID + "metric: {name: test/loss}\nnftlab: {pruner: {name: median}}",
+            ["3:1: metric: a pruner would choose by the test set; write metric: {name: val/loss}"],
+        ),
         (GRID + "nftlab: {pruner: {name: hyperband}}", ["3:10: nftlab.pruner: max_resource must be given"]),
         (GRID + "nftlab: {pruner: {name: threshold}}", ["3:10: nftlab.pruner: threshold needs lower, upper or both"]),
         (GRID + "nftlab: {pruner: {name: median, interval_steps: 0}}", ["3:49: nftlab.pruner.interval_steps: 0 is below 1"]),

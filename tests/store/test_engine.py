@@ -320,3 +320,15 @@ def test_the_store_starts_without_alembic_or_torch(sqlite: Engine) -> None:
         "print([name for name in ('alembic', 'torch', 'pandas', 'psycopg') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_database_of_another_program_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "other.sqlite") as other:
+        other.execute("CREATE TABLE jobs (a)")
+    for use in (lambda url: open_db(url, create=True), upgrade):
+        with pytest.raises(SchemaError, match="no job table of nftlab, but tables of the same names: jobs"):
+            use(str(tmp_path / "other.sqlite"))
+    (tmp_path / "folder.sqlite").mkdir()
+    for create in (True, False):
+        with pytest.raises(DatabaseError, match=r"folder\.sqlite is a folder"):
+            open_db(str(tmp_path / "folder.sqlite"), create=create)

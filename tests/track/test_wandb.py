@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import socket
 import subprocess
@@ -189,3 +191,15 @@ def test_an_error_is_said_once_and_training_goes_on(tmp_path: Path) -> None:
     assert copy.shutdown(30)
     assert [line for line in said if "tracking stopped" in line] == said[-1:]
     assert "job table" in said[-1]
+
+
+def test_a_full_disk_under_its_log_is_not_our_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    tracker = open_tracker("wandb", job(), tmp_path, print)
+    log = logging.getLogger("wandb")
+    with contextlib.suppress(OSError), open("/dev/full", "w") as full:
+        handler = logging.StreamHandler(full)
+        log.addHandler(handler)
+        log.error("no room for this")
+        log.removeHandler(handler)
+    tracker.close({}, 0)
+    assert "Logging error" not in capfd.readouterr().err

@@ -140,7 +140,6 @@ def member(key: str, **fields: Any) -> Member:
         ([member("a"), member("a")], "two members of a pack have the key a"),
         ([member("a"), member("b", batch_size=16)], "must share batch_size: batch_size is 16 for b but 8 for the others"),
         ([member("a"), member("b", algorithm="nft")], "must share"),
-        ([member("a", network="fc-b", batch_size=1)], "raise batch_size"),
     ],
 )
 def test_what_cannot_train_together_is_refused(lanes: list[Member], says: str) -> None:
@@ -160,6 +159,8 @@ def test_networks_that_do_not_fit_the_task_are_refused(shape: tuple[int, ...], f
 def test_an_empty_task_and_an_unknown_lane_are_refused() -> None:
     with pytest.raises(ConfigError, match="batches of 0 examples"):
         Pack(tiny.task(n=0), [member("a")])
+    with pytest.raises(ConfigError, match="batches of 1 examples cannot train fc-b"):
+        Pack(tiny.task(n=1), [member("a", network="fc-b")])
     with pytest.raises(ConfigError, match="no lane 'b' in this pack of a"):
         Pack(tiny.task(), [member("a")]).checkpoint("b")
 
