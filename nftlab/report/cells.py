@@ -93,14 +93,26 @@ class Cell:
 
 def cells(jobs: Iterable[JobRow], spec: ReportSpec) -> list[Cell]:
     """The cells of a report, row by row. A trial launched in several sweeps counts each seed once: the first that is done."""
-    counted = [job for job in jobs if counts(job.sweep, spec)]
+    counted = held(jobs, spec)
     by_place: dict[tuple[str, str], Cell] = {}
     for row in spec.rows:
-        held = [job for job in counted if row.holds(job.config)]
+        of_row = [job for job in counted if row.holds(job.config)]
         for column in spec.columns:
-            mine = [job for job in held if column.holds(job.config)]
+            mine = [job for job in of_row if column.holds(job.config)]
             by_place[row.label, column.label] = _cell(row.label, column.label, mine, spec)
     return [_compared(cell, by_place, spec) for cell in by_place.values()]
+
+
+def held(jobs: Iterable[JobRow], spec: ReportSpec) -> list[JobRow]:
+    """The jobs that belong to some cell of a report, in the order given."""
+    found = list(jobs)
+    sweeps = {name for name in {job.sweep for job in found} if counts(name, spec)}
+
+    def belongs(job: JobRow) -> bool:
+        lines = spec.rows, spec.columns
+        return job.sweep in sweeps and all(any(line.holds(job.config) for line in axis) for axis in lines)
+
+    return [job for job in found if belongs(job)]
 
 
 def finished(job: JobRow, metric: Metric) -> bool:

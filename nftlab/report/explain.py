@@ -13,6 +13,7 @@ from nftlab.report.curves import VALIDATION, series
 from nftlab.report.export import cell_dict
 from nftlab.report.layout import ours, published_text, signed, states
 from nftlab.report.model import CHOICES, METRICS, Line
+from nftlab.report.notes import sweep_notes
 from nftlab.report.provenance import around, code, differing, job_dict, settings, sweep_lines
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ def explain(report: Report, row: str, column: str) -> str:
     Raises NotFoundError with the nearest label.
     """
     cell = find_cell(report, row, column)
-    parts = [list(_number(report, cell)), list(_choice(report, cell)), *_chosen(report, cell)]
+    parts = [list(_number(report, cell)), list(_choice(report, cell)), list(sweep_notes(report)), *_chosen(report, cell)]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 
 def explain_json(report: Report, row: str, column: str) -> dict[str, Any]:
-    """The same as plain values: the cell as in `--json`, its `runs`, mean `curve` and the `sweeps` with the lines that set it."""
+    """The same as plain values: the cell as in `--json`, its `runs`, mean `curve`, the `sweeps` with the lines that set it,
+    and `notes` on sweeps that do not count.
+    """
     cell = find_cell(report, row, column)
     jobs = [job for candidate in cell.candidates for job in candidate.jobs]
     told = series(VALIDATION, [report.curves[key] for key in cell.jobs if key in report.curves])
@@ -41,6 +44,7 @@ def explain_json(report: Report, row: str, column: str) -> dict[str, Any]:
         **cell_dict(cell),
         "report": report.spec.name,
         "metric": report.spec.metric,
+        "notes": list(sweep_notes(report)),
         "runs": [job_dict(job) for job in jobs],
         "curve": [{"epoch": epoch, VALIDATION: mean, "n": n} for epoch, mean, n in zip(told.epochs, told.mean, told.n, strict=True)],
         "sweeps": [_sweep(name, report.sweeps[name]) for name in names],
@@ -88,7 +92,7 @@ def _number(report: Report, cell: Cell) -> Iterator[str]:
 def _choice(report: Report, cell: Cell) -> Iterator[str]:
     """The trials searched, with what the choice saw: validation, never test."""
     if not cell.candidates:
-        yield "no job of this cell was launched"
+        yield "no job of this cell is asked for" if report.left_out else "no job of this cell was launched"
         return
     trials = f"{len(cell.candidates)} trial{'s' if len(cell.candidates) > 1 else ''}"
     yield f"{trials} searched; chosen {CHOICES[report.spec.choose]} (*)"

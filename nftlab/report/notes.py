@@ -19,7 +19,14 @@ PAIRS_FOR_A_TEST = 6  # a paired sign-flip test reaches 2/2ⁿ at best: 0.0625 w
 
 def notes(report: Report) -> list[str]:
     """The notes that this table needs, and the report file's own."""
-    return [*_numbers(report), *_marks(report), *_comparisons(report), *report.spec.notes]
+    return [*_numbers(report), *_marks(report), *_comparisons(report), *sweep_notes(report), *report.spec.notes]
+
+
+def sweep_notes(report: Report) -> Iterator[str]:
+    """What a reader would miss: jobs that do not count."""
+    if report.left_out:
+        told = ", ".join(f"{count} job{'s' if count > 1 else ''} of {name}" for name, count in report.left_out.items())
+        yield f"Left out, because the sweep file no longer asks for them: {told}."
 
 
 def filled(report: Report) -> str:

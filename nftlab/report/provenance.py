@@ -46,15 +46,15 @@ def job_dict(job: JobRow) -> dict[str, Any]:
 
 
 def sweep_lines(text: str) -> list[tuple[int, str]]:
-    """(line number, line) for each parameter and each setting of ours in a sweep file; empty if it cannot be read."""
+    """(line number, line) for each parameter and each setting of ours in a sweep file, each line once; empty if it cannot be read."""
     root = read(text, Problems("sweep"))
     entries = (root.entries() if root else None) or {}
-    numbers = [
+    numbers = (
         found.key.line
         for name in _SETTING
         if name in entries
         for found in (entries[name].entries() or {}).values()
         if found.key is not None
-    ]
+    )
     lines = text.splitlines()
-    return [(number, lines[number - 1].strip()) for number in numbers]
+    return [(number, lines[number - 1].strip()) for number in dict.fromkeys(numbers)]

@@ -16,7 +16,7 @@ from nftlab.store.slurm import done_by_task
 from nftlab.store.snapshots import keep, snapshot
 from nftlab.store.speeds import known, remember
 from nftlab.store.steering import Steered, cancel, pause, resume, set_priority, stop
-from nftlab.store.sweeps import LaunchResult, check_launched, complete, launch, launched, states, trained, verify
+from nftlab.store.sweeps import LaunchResult, asked_for, check_launched, complete, launch, launched, states, trained, verify
 from nftlab.store.tables import ACCEPTED, SCHEMA, STATES
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Shelved",
     "Steered",
     "Worker",
+    "asked_for",
     "backup",
     "cancel",
     "check",

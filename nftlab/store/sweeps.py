@@ -81,8 +81,6 @@ def verify(engine: Engine, name: str) -> dict[str, Any]:
     `duplicates`: finishes recorded beyond the first of a job, and rows beyond the first of a (trial, seed). `extra`: jobs in the
     table that the file does not ask for. Raises NotFoundError for a sweep that was never launched.
     """
-    from nftlab.spec import load_text
-
     with engine.connect() as connection:
         source = connection.execute(select(sweeps.c.source).where(sweeps.c.name == name)).scalar()
         if source is None:
@@ -90,10 +88,7 @@ def verify(engine: Engine, name: str) -> dict[str, Any]:
         rows = connection.execute(_of(name, jobs.c.trial_key, jobs.c.seed, jobs.c.state, jobs.c.id)).all()
         recorded_of = connection.execute(text(FINISHES.format(of=_OF_SWEEP)), {"name": name})
         finishes: dict[int, int] = {row.job_id: row.n for row in recorded_of}
-    sweep = load_text(source, where=f"the stored file of sweep {name}")
-    keys = [trial.key for trial in sweep.trials] if sweep.search is None else _proposed(engine, name)[: sweep.asked]
-    expected = {(key, seed) for key in keys for seed in sweep.seeds}
-    to_propose = (sweep.asked - len(keys)) * len(sweep.seeds)
+    expected, to_propose = asked_for(engine, name, source)
     states: Counter[str] = Counter()
     seen: Counter[tuple[str, int]] = Counter()
     duplicates = extra = 0
@@ -108,6 +103,18 @@ def verify(engine: Engine, name: str) -> dict[str, Any]:
     missing = states["missing"] + len(expected - seen.keys()) + to_propose
     found = {state: states[state] for state in STATES}
     return {"expected": len(expected) + to_propose, **found, "missing": missing, "duplicates": duplicates, "extra": extra}
+
+
+def asked_for(engine: Engine, name: str, source: str) -> tuple[set[tuple[str, int]], int]:
+    """The (trial key, seed) of every job that a sweep's stored file asks for, and how many jobs its sampler has still to propose.
+
+    The file is expanded for it, which takes seconds where trials are many. Raises SpecError for one that this nftlab cannot read.
+    """
+    from nftlab.spec import load_text
+
+    sweep = load_text(source, where=f"the stored file of sweep {name}")
+    keys = [trial.key for trial in sweep.trials] if sweep.search is None else _proposed(engine, name)[: sweep.asked]
+    return {(key, seed) for key in keys for seed in sweep.seeds}, (sweep.asked - len(keys)) * len(sweep.seeds)
 
 
 def complete(verified: dict[str, Any]) -> bool:

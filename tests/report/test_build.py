@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from nftlab import store
-from nftlab.report import FORMATS, build, explain, load_report, render
+from nftlab.report import FORMATS, Report, build, explain, explain_json, load_report, render
 from nftlab.spec import load_text
 from tests.report.factory import curve
 
@@ -60,6 +61,69 @@ def test_a_report_is_built_from_the_job_table(engine: Engine) -> None:
 def test_the_same_database_gives_the_same_bytes(fmt: str, engine: Engine) -> None:
     spec = load_report("nft/quick")
     assert render(build(spec, engine), fmt) == render(build(spec, engine), fmt)
+
+
+def launch(engine: Engine, source: str) -> None:
+    store.launch(engine, load_text(source), code={"git_sha": "f" * 40, "dirty": None})
+
+
+def relaunched(engine: Engine, source: str) -> Report:
+    """The report after its sweep's file was changed and launched again."""
+    launch(engine, source)
+    return build(load_report("nft/quick"), engine)
+
+
+def test_jobs_that_the_sweep_no_longer_asks_for_are_left_out(engine: Engine) -> None:
+    report = relaunched(engine, SWEEP.replace("[ct, nft]", "[nft]"))
+    assert store.verify(engine, "quick-nft")["extra"] == 6
+    assert [(cell.mean, cell.states) for cell in report.cells] == [(None, {}), (None, {"queued": 3})] * 2
+    assert (len(report.jobs), report.curves, report.left_out) == (6, {}, {"quick-nft": 6})
+    for fmt in ("md", "latex", "html", "json"):
+        assert "Left out, because the sweep file no longer asks for them: 6 jobs of quick-nft." in render(report, fmt)
+    told = explain(report, "FC-A CT", "digits")
+    assert "no job of this cell is asked for" in told
+    assert "6 jobs of quick-nft" in told
+    assert "6 jobs of quick-nft" in explain_json(report, "FC-A CT", "digits")["notes"][0]
+    assert relaunched(engine, SWEEP).left_out == {}
+
+
+def test_a_seed_that_is_no_longer_asked_for_is_left_out(engine: Engine) -> None:
+    report = relaunched(engine, SWEEP.replace("seeds: 3", "seeds: 1"))
+    assert (report.cells[0].mean, report.cells[0].n, report.left_out) == (11.0, 1, {"quick-nft": 8})
+
+
+def test_a_job_that_another_sweep_asks_for_counts_there(engine: Engine) -> None:
+    spec, fewer = replace(load_report("nft/quick"), sweeps=()), SWEEP.replace("[ct, nft]", "[nft]")
+    launch(engine, SWEEP.replace("quick-nft", "again"))
+    assert {job.sweep for job in build(spec, engine).jobs} == {"quick-nft"}
+    launch(engine, fewer)
+    report = build(spec, engine)
+    sweeps = [{job.sweep for candidate in cell.candidates for job in candidate.jobs} for cell in report.cells]
+    assert (sweeps, report.left_out) == ([{"again"}, {"quick-nft"}] * 2, {"quick-nft": 6})
+    launch(engine, fewer.replace("quick-nft", "again"))
+    assert build(spec, engine).left_out == {"again": 6, "quick-nft": 6}
+
+
+@pytest.mark.parametrize("stored", ["parameters: [", SWEEP.replace("epochs: {value: 4}", "epochs: {value: 5}")])
+def test_a_stored_file_that_is_read_otherwise_than_it_was_launched_proves_nothing(stored: str, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE sweeps SET source = :stored"), {"stored": stored})
+    report = build(load_report("nft/quick"), engine)
+    assert (report.cells[0].n, len(report.jobs), report.left_out) == (2, 12, {})
+
+
+def test_only_files_of_sweeps_that_are_printed_are_expanded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = SWEEP.replace("quick-nft", "other").replace("digits", "two-moons").replace("fc-a, cnn-a", "fc-a")
+    launch(engine, other)
+    expanded: list[str] = []
+
+    def asked_for(engine: Engine, name: str, source: str) -> tuple[set[tuple[str, int]], int]:
+        expanded.append(name)
+        return set(), 0
+
+    monkeypatch.setattr(store, "asked_for", asked_for)
+    build(replace(load_report("nft/quick"), sweeps=()), engine)
+    assert expanded == ["quick-nft"]
 
 
 def test_another_report_does_not_count_these_jobs(engine: Engine) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from nftlab.errors import NotFoundError
 from nftlab.report import Report, explain, explain_json
+from nftlab.report.provenance import sweep_lines
 from tests.report.factory import SPEC, Jobs, curve, report_of, spec_of
 
 SOURCE = """\
@@ -79,6 +80,13 @@ def test_what_is_not_there_is_said(report: Report, row: str, column: str, messag
 
 def test_a_hole_is_explained_too(report: Report) -> None:
     assert "no job of this cell was launched" in explain(report, "CNN-A CT", "digits")
+
+
+def test_a_line_that_sets_much_is_listed_once() -> None:
+    assert sweep_lines("parameters: {lr: {value: 1}, epochs: {value: 2}}\nnftlab: {seeds: 3, retries: 1}\n") == [
+        (1, "parameters: {lr: {value: 1}, epochs: {value: 2}}"),
+        (2, "nftlab: {seeds: 3, retries: 1}"),
+    ]
 
 
 def test_the_same_as_json(report: Report) -> None:
