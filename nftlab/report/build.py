@@ -12,7 +12,7 @@ from nftlab.errors import SpecError
 from nftlab.report.cells import Cell, cells, held
 from nftlab.report.curves import Rows
 from nftlab.report.model import ReportSpec
-from nftlab.report.scale import counts
+from nftlab.report.scale import counts, unmatched
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -32,7 +32,7 @@ class SweepFile:
 class Report:
     """A filled table. `jobs`: all jobs of its cells in launch order; `curves`: epoch rows of the printed jobs by job key;
     `sweeps`: the files that those jobs were launched from, by sweep name. `left_out`: how many jobs of a sweep would be among them,
-    did its file still ask for them.
+    did its file still ask for them. `unmatched`: what of the report's `sweeps` no launched sweep matches, as notes name it.
     """
 
     spec: ReportSpec
@@ -41,6 +41,7 @@ class Report:
     curves: Mapping[str, Rows] = field(default_factory=dict)
     sweeps: Mapping[str, SweepFile] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    unmatched: tuple[str, ...] = ()
 
 
 def build(spec: ReportSpec, engine: Engine | None) -> Report:
@@ -58,7 +59,8 @@ def build(spec: ReportSpec, engine: Engine | None) -> Report:
     curves = {job.job_key: store.curve(engine, job.job_id) for job in mine if job.job_key in printed}
     named = sorted({job.sweep for job in mine} & launched.keys())
     left_out = dict(sorted(Counter(job.sweep for job in inside if job.job_key in dropped).items()))
-    return Report(spec, filled, mine, curves, {name: launched[name] for name in named}, left_out)
+    missing = tuple(unmatched(list(launched), spec)) if launched else ()
+    return Report(spec, filled, mine, curves, {name: launched[name] for name in named}, left_out, missing)
 
 
 def _dropped(engine: Engine, found: Sequence[JobRow], inside: Sequence[JobRow], files: Mapping[str, SweepFile]) -> set[str]:

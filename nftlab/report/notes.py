@@ -23,7 +23,9 @@ def notes(report: Report) -> list[str]:
 
 
 def sweep_notes(report: Report) -> Iterator[str]:
-    """What a reader would miss: jobs that do not count."""
+    """What a reader would miss: sweeps that are not there, and jobs that do not count."""
+    if report.unmatched:
+        yield f"No launched sweep matches {', '.join(report.unmatched)}."
     if report.left_out:
         told = ", ".join(f"{count} job{'s' if count > 1 else ''} of {name}" for name, count in report.left_out.items())
         yield f"Left out, because the sweep file no longer asks for them: {told}."

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from nftlab.errors import UsageError
+from nftlab.hypers import nearest
 from nftlab.report.model import Figure, Picture, ReportSpec
+from nftlab.resources import shipped_sweeps
 
 SMALLEST = 0.001
 _SCALED = re.compile(r"(.+)-at-(0\.\d+)")
@@ -54,8 +57,24 @@ def _earlier(figure: Figure | None, scale: float) -> Figure | None:
 
 def counts(sweep: str, spec: ReportSpec) -> bool:
     """Whether a sweep's jobs count for this report. Patterns match sweeps of the report's own scale only."""
-    if sweep in (scaled_name(name, spec.scale) for name in spec.sweeps):
+    return any(_matches(sweep, pattern, spec.scale) for pattern in spec.sweeps or ("*",))
+
+
+def unmatched(launched: Sequence[str], spec: ReportSpec) -> list[str]:
+    """The names and patterns of the report that no launched sweep matches, quoted; behind what may be a slip the nearest sweep.
+
+    A sweep that ships with nftlab is no slip, it waits to be launched; nor is one meant that counts for the report already.
+    """
+    missing = [name for name in spec.sweeps if not any(_matches(sweep, name, spec.scale) for sweep in launched)]
+    known = shipped_sweeps() if missing else []
+    others = [sweep for sweep in launched if _matches(sweep, "*", spec.scale) and not counts(sweep, spec)]
+    named = {name: scaled_name(name, spec.scale) for name in missing}
+    return [repr(text) + ("" if name in known else nearest(text, others)) for name, text in named.items()]
+
+
+def _matches(sweep: str, pattern: str, scale: float) -> bool:
+    if sweep == scaled_name(pattern, scale):
         return True
     found = _SCALED.fullmatch(sweep)
-    name, scale = found.groups() if found else (sweep, "1")
-    return scale == f"{spec.scale:g}" and (not spec.sweeps or any(fnmatchcase(name, pattern) for pattern in spec.sweeps))
+    name, at = found.groups() if found else (sweep, "1")
+    return at == f"{scale:g}" and fnmatchcase(name, pattern)

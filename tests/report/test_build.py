@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from nftlab import store
-from nftlab.report import FORMATS, Report, build, explain, explain_json, load_report, render
+from nftlab.report import FORMATS, Report, at_scale, build, explain, explain_json, load_report, render
 from nftlab.spec import load_text
 from tests.report.factory import curve
 
@@ -124,6 +125,40 @@ def test_only_files_of_sweeps_that_are_printed_are_expanded(engine: Engine, monk
     monkeypatch.setattr(store, "asked_for", asked_for)
     build(replace(load_report("nft/quick"), sweeps=()), engine)
     assert expanded == ["quick-nft"]
+
+
+@pytest.mark.parametrize(
+    ("sweeps", "note"),
+    [
+        (("quick-nft",), None),
+        (("quick-*",), None),
+        ((), None),
+        (("quikc-nft",), "No launched sweep matches 'quikc-nft' (did you mean 'quick-nft'?)."),
+        (("quick-nft", "quick-nfd", "b?"), "No launched sweep matches 'quick-nfd', 'b?'."),
+        (("nft/table1-ct", "d"), "No launched sweep matches 'nft/table1-ct', 'd'."),
+    ],
+)
+def test_sweeps_that_nobody_launched_are_noted(sweeps: tuple[str, ...], note: str | None, engine: Engine) -> None:
+    launch(engine, SWEEP.replace("quick-nft", "nft/table1-cta"))
+    report = build(replace(load_report("nft/quick"), sweeps=sweeps), engine)
+    for fmt in ("md", "latex", "html", "json"):
+        told = html.unescape(render(report, fmt))
+        assert note in told if note else "No launched sweep" not in told
+    assert note is None or note in explain(report, "1", "1")
+
+
+def test_a_scaled_down_sweep_that_nobody_launched_is_named_as_it_would_be_called(engine: Engine) -> None:
+    small = at_scale(load_report("nft/quick"), 0.05)
+    assert build(small, engine).unmatched == ("'quick-nft-at-0.05'",)
+    launch(engine, SWEEP.replace("quick-nft", "quick-nft-at-0.05"))
+    assert build(small, engine).unmatched == ()
+    slip = replace(small, sweeps=("quikc-nft",))
+    assert build(slip, engine).unmatched == ("'quikc-nft-at-0.05' (did you mean 'quick-nft-at-0.05'?)",)
+
+
+def test_where_nothing_was_launched_no_sweep_is_missed(tmp_path: Path) -> None:
+    empty = store.open_db(f"sqlite:///{tmp_path / 'empty.sqlite'}", create=True)
+    assert build(load_report("nft/table1"), empty).unmatched == ()
 
 
 def test_another_report_does_not_count_these_jobs(engine: Engine) -> None:
