@@ -72,10 +72,15 @@ class Cell:
         return self.mean is not None and self.n < self.asked
 
     @property
-    def searched(self) -> int:
+    def eligible(self) -> tuple[Candidate, ...]:
         """The trials that the choice was made among: those with every seed asked for; while there is none, and seed by seed, with any."""
-        complete = 0 if self.by_seed else sum(candidate.n >= self.asked for candidate in self.candidates)
-        return complete or sum(candidate.n > 0 for candidate in self.candidates)
+        complete = () if self.by_seed else tuple(candidate for candidate in self.candidates if candidate.n >= self.asked)
+        return complete or tuple(candidate for candidate in self.candidates if candidate.n)
+
+    @property
+    def searched(self) -> int:
+        """How many these are: the one number that every format tells."""
+        return len(self.eligible)
 
     @property
     def diverged(self) -> int:

@@ -94,8 +94,9 @@ def _choice(report: Report, cell: Cell) -> Iterator[str]:
     if not cell.candidates:
         yield "no job of this cell is asked for" if report.left_out else "no job of this cell was launched"
         return
-    trials = f"{len(cell.candidates)} trial{'s' if len(cell.candidates) > 1 else ''}"
-    yield f"{trials} searched; chosen {CHOICES[report.spec.choose]} (*)"
+    whole, launched = cell.searched, len(cell.candidates)
+    among = f"{whole} trial{'s' if whole != 1 else ''} searched" + (f" ({launched} launched)" if launched > whole else "")
+    yield f"{among}; chosen {CHOICES[report.spec.choose]} (*)"
     names = differing([candidate.config for candidate in cell.candidates])
     for candidate in cell.candidates:
         mark = "*" if cell.chose(candidate) else " "

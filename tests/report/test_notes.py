@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from nftlab.report import render
-from tests.report.factory import Jobs, report_of, spec_of
+import json
+
+import pytest
+
+from nftlab.report import explain, render
+from tests.report.factory import SPEC, Jobs, report_of, spec_of
 
 SHARED = """
 title: Sensitivity
@@ -20,7 +24,24 @@ def test_a_job_of_two_cells_is_counted_once() -> None:
         jobs.add({"algorithm": "nft", "eta_max": 500, "n_f": 96}, seed, state="queued")
     assert "of their jobs 3 queued." in render(report_of(jobs, spec_of(SHARED)), "md")
     jobs.trial({"algorithm": "nft", "eta_max": 500, "n_f": 96, "lr": 0.1}, val=[1.0] * 3, test=[1.0] * 3)
+    assert "chosen among" not in render(report_of(jobs, spec_of(SHARED)), "md"), "the first trial was never in the choice"
+    jobs.trial({"algorithm": "nft", "eta_max": 500, "n_f": 96, "lr": 0.2}, val=[1.0] * 3, test=[1.0] * 3)
     assert "chosen among 2 trials in all" in render(report_of(jobs, spec_of(SHARED)), "md")
+
+
+@pytest.mark.parametrize(("choose", "searched"), [("val_error", 2), ("val_error_per_seed", 3)])
+def test_trials_searched_are_one_number_on_a_page(choose: str, searched: int) -> None:
+    jobs = Jobs()
+    for eta in (500, 1000):
+        jobs.trial({"algorithm": "nft", "eta_max": eta}, val=[1.0] * 3, test=[1.0] * 3)
+    jobs.trial({"algorithm": "nft", "eta_max": 1500}, val=[1.0], test=[1.0])
+    jobs.add({"algorithm": "nft", "eta_max": 2000}, state="queued")
+    report = report_of(jobs, spec_of(f"{SPEC}choose: {choose}\n"))
+    page = render(report, "md")
+    assert f"chosen among {searched} trials in all" in page
+    assert f"of {searched} configurations (4 launched)" in page
+    assert json.loads(render(report, "json"))["cells"][1]["searched"] == searched
+    assert f"{searched} trials searched (4 launched); chosen" in explain(report, "FC-A NFT", "digits")
 
 
 def test_a_search_is_told_though_most_cells_are_holes() -> None:
