@@ -88,7 +88,7 @@ def _numbers(report: Report) -> Iterator[str]:
     yield '<div class="scroll"><table class="numbers">'
     head = main_grid(report).head
     yield _head(head, "ours<br>published" if spec.published and not stands_beside(spec) else "")
-    yield f'<tbody class="{"grouped" if spec.rows[0].group else ""}">'
+    yield f'<tbody class="{"grouped" if any(row.group for row in spec.rows) else ""}">'
     group = ""
     for row in spec.rows:
         if row.group != group:

@@ -68,7 +68,7 @@ def _comparisons(report: Report) -> Iterator[str]:
     if spec.baseline and any(cell.better or cell.published_better for cell in cells):
         lines = [*spec.rows, *spec.columns]
         names = list(dict.fromkeys(line.short for line in lines if is_baseline(line, spec.baseline)))
-        yield f"Bold: mean below that of {' or '.join(names)}" + (" in the same group." if spec.rows[0].group else ".")
+        yield f"Bold: mean below that of {' or '.join(names)}" + (" in the same group." if any(row.group for row in spec.rows) else ".")
     pairs = max((len(cell.paired.seeds) for cell in cells if cell.paired), default=0)
     if 0 < pairs < PAIRS_FOR_A_TEST:
         least = 2 / 2**pairs

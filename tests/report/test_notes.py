@@ -29,6 +29,18 @@ def test_a_job_of_two_cells_is_counted_once() -> None:
     assert "chosen among 2 trials in all" in render(report_of(jobs, spec_of(SHARED)), "md")
 
 
+def test_bold_is_told_of_groups_though_the_first_row_has_none() -> None:
+    lines = [("", "a", "{algorithm: eef}"), ("G", "CT", "{algorithm: ct}"), ("G", "NFT", "{algorithm: nft}")]
+    rows = "".join(f"- {{label: {label}, group: '{group}', where: {where}}}\n" for group, label, where in lines)
+    jobs = Jobs()
+    jobs.trial({"algorithm": "ct"}, val=[2.0] * 3, test=[2.0] * 3)
+    jobs.trial({"algorithm": "nft"}, val=[1.0] * 3, test=[1.0] * 3)
+    report = report_of(jobs, spec_of(f"title: T\nrows:\n{rows}columns: {{dataset: [digits]}}\nbaseline: {{algorithm: ct}}\n"))
+    for fmt in ("md", "html"):
+        assert "Bold: mean below that of CT in the same group." in render(report, fmt)
+    assert '<tbody class="grouped">' in render(report, "html").split("</table>")[0]
+
+
 @pytest.mark.parametrize(("choose", "searched"), [("val_error", 2), ("val_error_per_seed", 3)])
 def test_trials_searched_are_one_number_on_a_page(choose: str, searched: int) -> None:
     jobs = Jobs()
