@@ -10,7 +10,7 @@ from nftlab.hypers import nearest
 from nftlab.report.axes import printable
 from nftlab.report.find import FOLDER, PAPER
 from nftlab.resources import shipped
-from nftlab.spec.document import Cursor, Problems, read
+from nftlab.spec.document import Cursor, Problems, decoded, read
 
 _KEYS = ("title", "items")
 _ITEM_KEYS = ("sweeps", "report", "about")
@@ -53,12 +53,12 @@ def load_paper(name: str) -> Paper:
     if name not in known:
         raise NotFoundError(f"no paper {name!r}{nearest(name, known)}", f"known are: {', '.join(known) or 'none'}")
     path = next(file for root in _roots() if (file := root / name / PAPER).is_file())
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotFoundError(f"{path} cannot be read: {error}") from error
     problems = Problems(str(path))
-    root = read(text, problems)
+    try:
+        text = decoded(path.read_bytes(), problems)
+    except OSError as error:
+        raise NotFoundError(f"{path} cannot be read: {error}") from error
+    root = read(text, problems) if text is not None else None
     paper = _paper(root, name) if root else None
     problems.raise_any()
     assert paper is not None  # without a paper there is a problem

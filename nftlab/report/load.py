@@ -13,7 +13,7 @@ from nftlab.report.axes import axis, printable, unknown, where
 from nftlab.report.find import find_report
 from nftlab.report.load_figure import figure
 from nftlab.report.model import CHOICES, METRICS, Choice, Line, Metric, Published, ReportSpec, is_baseline
-from nftlab.spec.document import Cursor, Problems, read, show
+from nftlab.spec.document import Cursor, Problems, decoded, read, show
 
 _KEYS = ("title", "caption", "notes", "sweeps", "rows", "columns", "metric", "choose", "seeds", "baseline", "published", "figure")
 _PUBLISHED_KEYS = ("source", "notes", "cells")
@@ -26,10 +26,13 @@ Values = dict[tuple[str, str], Published]
 def load_report(name_or_path: str | Path) -> ReportSpec:
     """The report of that name or file; raises NotFoundError, or SpecError with every problem of the file."""
     name, path = find_report(name_or_path)
+    problems = Problems(str(path))
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = decoded(path.read_bytes(), problems)
+    except OSError as error:
         raise NotFoundError(f"{path} cannot be read: {error}") from error
+    problems.raise_any()
+    assert text is not None, "a file without problems has a text"
     return load_report_text(text, name, path=str(path))
 
 

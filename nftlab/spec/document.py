@@ -156,6 +156,16 @@ def _short(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
+def decoded(content: bytes, problems: Problems) -> str | None:
+    """The text of a file, or None after reporting where it is not UTF-8."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        problems.add(before.count(b"\n") + 1, error.start - before.rfind(b"\n"), "not UTF-8 text")
+        return None
+
+
 def read(text: str, problems: Problems) -> Cursor | None:
     """The tree of a YAML text, or None after reporting why there is none."""
     if bad := _FORBIDDEN.search(text):

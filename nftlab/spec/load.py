@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nftlab.errors import NotFoundError, SpecError
 from nftlab.spec.choosers import Pruner
-from nftlab.spec.document import Cursor, Problems, read
+from nftlab.spec.document import Cursor, Problems, decoded, read
 from nftlab.spec.expand import expand
 from nftlab.spec.grammar import read_plan
 from nftlab.spec.model import Metric, Sweep
@@ -79,14 +79,8 @@ def _load(file: Path, problems: Problems) -> tuple[Sweep, Cursor] | None:
         raise NotFoundError(f"no sweep file {file}") from None
     except OSError as error:
         raise NotFoundError(f"cannot read {file}: {error.strerror}") from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = content[: error.start]
-        column = error.start - before.rfind(b"\n")
-        problems.add(before.count(b"\n") + 1, column, "not UTF-8 text")
-        return None
-    return _read(text, problems, _name_of(file))
+    text = decoded(content, problems)
+    return None if text is None else _read(text, problems, _name_of(file))
 
 
 def _name_of(file: Path) -> str:

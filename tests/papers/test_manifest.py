@@ -55,6 +55,12 @@ def test_what_is_in_the_table_is_told_sweep_by_sweep(folder: Path) -> None:
     assert (first.states["queued"], first.done, second.states) == (4, 0, {})
 
 
+def test_a_manifest_that_is_no_text_is_a_problem_with_its_place(folder: Path) -> None:
+    (folder / "reports" / "mine" / "paper.yaml").write_bytes(b"title: \xff\n")
+    with pytest.raises(SpecError, match=r"paper\.yaml:1:8: not UTF-8 text"):
+        load_paper("mine")
+
+
 def test_unknown_names_are_answered_with_the_nearest(folder: Path) -> None:
     with pytest.raises(NotFoundError, match="did you mean 'nft'"):
         load_paper("ntf")

@@ -115,6 +115,16 @@ def test_a_problem_is_named(text: str, complaint: str) -> None:
     assert any(complaint in problem for problem in problems(text))
 
 
+def test_a_file_that_is_no_text_is_a_problem_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_bytes(b"title: T\nrows: \xff\xfe\n")
+    with pytest.raises(SpecError) as caught:
+        load_report(file)
+    assert caught.value.problems == [f"{file}:2:7: not UTF-8 text"]
+    file.write_bytes(b"\xef\xbb\xbf" + SPEC.lstrip().encode())
+    assert load_report(file).title == "A table"
+
+
 def test_names_that_this_nftlab_does_not_know_are_noted_not_refused() -> None:
     spec = spec_of("title: T\nrows: {algorithm: [ct, caper]}\ncolumns: {dataset: [digits, miniimagenet]}\n")
     assert spec.notes == ("Not in this nftlab yet, so these cells cannot be filled: algorithm caper; dataset miniimagenet.",)
