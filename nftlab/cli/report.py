@@ -44,6 +44,8 @@ def report(
         raise UsageError("name one report, or see them with --list")
     if as_json and fmt not in (None, "json"):
         raise UsageError(f"--json and --format {fmt} exclude each other")
+    if explained is not None and fmt is not None:
+        raise UsageError(f"--explain and --format {fmt} exclude each other", "--explain prints text, with --json JSON")
     if name is None:
         return emit_json(library.reports()) if as_json else emit("\n".join(library.reports()))
     if fmt is not None and fmt not in library.FORMATS:
@@ -54,6 +56,8 @@ def report(
     show(built, "json" if as_json else fmt)
     if built.jobs:
         write(built, out)
+    elif out is not None:
+        say(f"nothing was written to {out}: the job table has no run for this report")
     if built.spec.needs_networks:
         say(f"the picture: nftlab picture {shlex.quote(name)}" + (f" --scale {scale:g}" if scale < 1 else ""))
 

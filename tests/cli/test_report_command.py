@@ -81,6 +81,14 @@ def test_files_go_where_they_are_sent(invoke: Invoke, table: Path, queue: Queue)
     assert invoke("report", "small", "--out", "small.yaml/x").exit_code == 69
 
 
+def test_that_nothing_was_written_is_said(invoke: Invoke, table: Path) -> None:
+    result = invoke("report", "small", "--out", "elsewhere")
+    assert (result.exit_code, result.stdout[:15]) == (0, "# A small table")
+    assert "nothing was written to elsewhere: the job table has no run for this report" in result.stderr
+    assert not (table / "elsewhere").exists()
+    assert "nothing was written" not in invoke("report", "small").stderr
+
+
 def test_that_the_default_folder_cannot_be_written_is_only_said(invoke: Invoke, table: Path, queue: Queue) -> None:
     finish(queue, claim(queue))
     (table / "reports" / "out").touch()
@@ -114,6 +122,8 @@ def test_list_names_ours_and_the_shipped_ones(invoke: Invoke, table: Path) -> No
         (["small", "--format", "docx"], 2),
         (["small", "--format", "csv", "--json"], 2),
         (["small", "--explain", "CT"], 2),
+        (["small", "--explain", "CT", "digits", "--format", "csv"], 2),
+        (["small", "--explain", "CT", "digits", "--format", "json", "--json"], 2),
         (["smal"], 66),
         (["\x1b[2J"], 66),
     ],
