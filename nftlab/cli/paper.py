@@ -42,11 +42,11 @@ def paper(
     """
     from nftlab.papers import load_paper
 
+    found = load_paper(name)  # first: whoever names no paper is told which there are
     if listed == (item is not None):
         raise UsageError("name a table or figure, or see them with --list")
     if listed and launch:
         raise UsageError("--launch takes one table or figure")
-    found = load_paper(name)
     if item is None:
         return _list(found, scale, as_json, db)
     _one(found, found.item(item), scale, launch=launch, yes=yes, out=out, as_json=as_json, db=db)
@@ -82,6 +82,8 @@ def _one(found: Paper, item: Item, scale: float, *, launch: bool, yes: bool, out
             show(built)
     if ready:
         write(built, out)
+    elif out is not None:
+        say(f"nothing was written to {out}: no run for this report is done")
     _next(found, item, plans, scale, built)
 
 

@@ -140,12 +140,25 @@ def test_from_the_paper_to_its_table_through_a_real_worker(invoke: Invoke, mine:
         (["nft", "table1", "--scale", "0"], 2),
         (["nft", "tabel1"], 66),
         (["ntf", "--list"], 66),
+        (["ntf"], 66),
+        (["ntf", "--list", "--launch"], 66),
         (["../nft", "--list"], 66),
     ],
 )
 def test_wrong_calls(arguments: list[str], code: int, invoke: Invoke) -> None:
     result = invoke("paper", *arguments)
     assert (result.exit_code, result.stdout) == (code, "")
+
+
+def test_a_paper_that_does_not_exist_names_those_that_do(invoke: Invoke) -> None:
+    assert "no paper 'ntf' (did you mean 'nft'?); known are: nft" in invoke("paper", "ntf").stderr
+
+
+def test_that_no_file_was_written_is_said(invoke: Invoke, mine: Path) -> None:
+    result = invoke("paper", "mine", "table1", "--out", "elsewhere")
+    assert result.exit_code == 0
+    assert "nothing was written to elsewhere: no run for this report is done" in result.stderr
+    assert not (mine / "elsewhere").exists()
 
 
 def test_a_report_without_a_picture_is_refused(invoke: Invoke) -> None:
