@@ -17,12 +17,15 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=_HELP)
 
 
 @app.command()
-def upgrade(db: Db = None) -> None:
+def upgrade(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Also while workers of the older schema hold jobs.")] = False,
+    db: Db = None,
+) -> None:
     """Bring the database to this nftlab's schema; makes it if need be."""
     from nftlab import store
 
     url = db or store.default_url()
-    before, after = store.upgrade(url)
+    before, after = store.upgrade(url, regardless=yes)
     emit(f"{masked(url)}: schema {after}" + ("" if before == after else f", was {before or 'empty'}"))
 
 

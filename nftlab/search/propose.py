@@ -86,8 +86,15 @@ class Proposer:
                 mine = _Turn(self._engine, Study(self._storage, searched.name, sweep.metric), sweep, turn, self._lease)
                 mine.reconcile()
                 return mine.propose(places, self._me, self._say) if places and searched.active else 0
+        except OutageError:
+            raise
+        except Exception:
+            if table.has_turn(self._engine, searched.name, turn):
+                raise
+            return 0  # somebody else took over while this process stood still, and has put in order what it had begun
         finally:
             table.end_turn(self._engine, searched.name, turn)
+            self._storage.engine.dispose()  # idle workers hold no connection for it
 
 
 class _Turn:

@@ -17,7 +17,7 @@ from nftlab.errors import DatabaseError
 from nftlab.spec import Axis, Metric, Sampler, Trial
 from nftlab.spec.space import Space
 from nftlab.store import ACCEPTED, shown
-from nftlab.store.engine import making_tables
+from nftlab.store.engine import connecting, limit, making_tables
 from nftlab.store.faults import translate
 from nftlab.store.proposals import Proposed
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 PATIENCE = 60.0  # seconds Optuna waits for a locked SQLite file: each of its statements that writes is a transaction of its own
+LOCK = 5.0  # seconds that Optuna waits for rows on Postgres: it asks five times, and leases are to be renewed meanwhile
 POINTS = 50  # of a curve that Optuna is told: each costs it a transaction
 
 
@@ -126,9 +127,14 @@ def open_storage(engine: Engine) -> RDBStorage:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE}} if engine.dialect.name == "sqlite" else {"pool_pre_ping": True}
+    sqlite = engine.dialect.name == "sqlite"
+    options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE} if sqlite else connecting(engine.url), "pool_pre_ping": not sqlite}
     with making_tables(engine), told_plainly(engine):
-        return optuna.storages.RDBStorage(engine.url.render_as_string(hide_password=False), options)
+        storage = optuna.storages.RDBStorage(engine.url.render_as_string(hide_password=False), options)
+    if not sqlite:
+        limit(storage.engine, LOCK)
+        storage.engine.dispose()  # the connection that made the tables has no limits
+    return storage
 
 
 @contextmanager

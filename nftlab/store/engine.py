@@ -20,6 +20,7 @@ from nftlab.errors import ConfigError, DatabaseError, SchemaError, UsageError
 from nftlab.store import faults
 from nftlab.store.place import refuse_network
 from nftlab.store.session import PATIENCE, begin_immediate, translated
+from nftlab.store.sql import WORDS
 from nftlab.store.tables import SCHEMA, VERSION_TABLE, metadata
 
 BUSY = 0.5  # seconds SQLite itself waits for a lock before we hear of it
@@ -28,7 +29,8 @@ REST = 0.5  # seconds after which a connection is tried before it is used: no se
 IDLE = 30  # seconds that a transaction may stand still on Postgres: a process stopped within one would hold its rows for ever
 LOCK = 40  # seconds to wait for rows there, longer than any of ours may stand still: somebody's open transaction is an outage, not the end
 # A dead network is noticed within half a minute instead of when the kernel gives up, a quarter of an hour later.
-_CONNECT = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+_NOTICE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+_CONNECT = _NOTICE | {"client_encoding": "utf8"}  # whatever the database's own is
 _MIGRATION_LOCK = 0x6E66746C  # "nftl": the advisory lock under which one process creates or upgrades the schema
 
 
@@ -60,9 +62,14 @@ def open_db(url: str | None, *, create: bool) -> Engine | None:
     return engine
 
 
-def upgrade(url: str | None) -> tuple[str | None, str]:
-    """Bring the database (made if need be) to this nftlab's schema; returns the version before and after."""
+def upgrade(url: str | None, *, regardless: bool = False) -> tuple[str | None, str]:
+    """Bring the database (made if need be) to this nftlab's schema; returns the version before and after.
+
+    Raises SchemaError while workers of the older schema hold jobs, unless `regardless`: they would go on with what they know of it.
+    """
     engine = _engine(_parse(url))
+    if not regardless:
+        _refuse_live(engine)
     before = _migrate(engine, only_if_empty=False)
     engine.dispose()
     return before, SCHEMA
@@ -115,11 +122,11 @@ def _engine(url: URL) -> Engine:
         event.listen(engine, "begin", _begin)
     else:
         try:
-            options = {name: value for name, value in _CONNECT.items() if name not in url.query}
-            engine = create_engine(url, connect_args=options)
+            engine = create_engine(url, connect_args=connecting(url))
         except ImportError:
             raise ConfigError("Postgres needs psycopg", "pip install 'nftlab[postgres]'") from None
-        event.listen(engine, "connect", _limits)
+        limit(engine, LOCK)
+        event.listen(engine, "connect", _note_rest)
         event.listen(engine, "checkin", _note_rest)
         event.listen(engine, "checkout", _try_rested)
     event.listen(engine, "handle_error", faults.on_error)
@@ -142,10 +149,19 @@ def _pragmas(driver: sqlite3.Connection, _record: Any) -> None:
     driver.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
 
 
-def _limits(driver: Any, record: Any) -> None:
-    driver.execute(f"SET idle_in_transaction_session_timeout = '{IDLE}s'; SET lock_timeout = '{LOCK}s'")
-    driver.commit()
-    _note_rest(driver, record)
+def connecting(url: URL) -> dict[str, Any]:
+    """How a connection to Postgres is made, what the URL says aside."""
+    return {name: value for name, value in _CONNECT.items() if name not in url.query}
+
+
+def limit(engine: Engine, lock: float) -> None:
+    """New connections to Postgres stand still within a transaction for at most `IDLE` seconds, and wait for rows for at most `lock`."""
+
+    def limits(driver: Any, _record: Any) -> None:
+        driver.execute(f"SET idle_in_transaction_session_timeout = '{IDLE}s'; SET lock_timeout = '{lock}s'")
+        driver.commit()
+
+    event.listen(engine, "connect", limits)
 
 
 def _note_rest(_driver: Any, record: Any) -> None:
@@ -183,6 +199,20 @@ def _read_version(connection: Connection) -> str | None:
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+
+
+def _refuse_live(engine: Engine) -> None:
+    """Raises SchemaError if an older schema's jobs have leases that have not run out."""
+    file = _file(engine)
+    found = _version(engine) if file is None or _there(file) else None
+    if found is None or found >= SCHEMA:
+        return
+    now = WORDS[engine.dialect.name]["now"]
+    with engine.connect() as connection:
+        held = connection.execute(text(f"SELECT count(*) FROM jobs WHERE state = 'running' AND lease_until > {now}")).scalar()
+    if held:
+        what = f"{held} jobs are in training by workers that know schema {found} only"
+        raise SchemaError(what, "stop the workers first, or add --yes")
 
 
 def _mismatch(url: URL, found: str) -> SchemaError:

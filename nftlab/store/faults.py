@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL, ExceptionContext
 
 from nftlab.errors import DatabaseError, NftlabError, OutageError, UsageError
 
+_KINDS = ("", "ALL TABLES IN ", "ALL SEQUENCES IN ")
 _ELSEWHERE = "or name another database with --db or NFTLAB_DB"
 # What a server says that refuses us for good. The driver has no code for it while it connects; in another language it passes for an outage.
 _REFUSED = re.compile(r'authentication failed|no password supplied|pg_hba\.conf|(role|database) "[^"]*" does not exist|permission denied')
@@ -85,8 +86,17 @@ def _postgres(url: URL, error: BaseException | None) -> NftlabError | None:
             f"{where}: rows stayed locked by another session",
             "pg_stat_activity shows whose: wait for it, or end it with pg_terminate_backend",
         )
-    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction | psycopg.errors.InsufficientPrivilege):
-        return DatabaseError(f"cannot write {where}: {line}", f"GRANT ALL ON SCHEMA public TO {url.username or 'the user'} {_ELSEWHERE}")
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return OutageError(f"cannot write {where}: {line}", "wait for the end of a failover, or name the server that may be written to")
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        return OutageError(
+            f"{where}: {line}", f"ALTER ROLE {url.username or 'the user'} SET statement_timeout = 0, or see what is slow there"
+        )
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        rights = [f"GRANT ALL ON {what}SCHEMA public TO {url.username or 'the user'};" for what in _KINDS]
+        return DatabaseError(f"no right to use {where}: {line}", f"as its owner: {' '.join(rights)} {_ELSEWHERE}")
+    if isinstance(error, psycopg.errors.DuplicatePreparedStatement | psycopg.errors.InvalidSqlStatementName):
+        return DatabaseError(f"{where}: {line}", "behind pgbouncer nftlab needs pool_mode = session; or connect to the server itself")
     if isinstance(error, psycopg.OperationalError | psycopg.errors.IdleInTransactionSessionTimeout):
         kind = DatabaseError if _REFUSED.search(line) else OutageError
         return kind(f"cannot reach {where}: {line}", f"start the server or create the database (createdb) {_ELSEWHERE}")

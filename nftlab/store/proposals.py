@@ -77,6 +77,12 @@ def take_turn(engine: Engine, sweep: str, turn: str, lease: float) -> str | None
     return str(rows[0].source) if rows else None
 
 
+def has_turn(engine: Engine, sweep: str, turn: str) -> bool:
+    """Whether nobody has taken the turn over."""
+    with engine.connect() as connection:
+        return bool(connection.execute(select(sweeps.c.proposer).where(sweeps.c.name == sweep)).scalar() == turn)
+
+
 def end_turn(engine: Engine, sweep: str, turn: str) -> None:
     """Let others propose."""
     with session(engine) as talk:

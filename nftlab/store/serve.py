@@ -23,6 +23,7 @@ from nftlab.process import die_with_parent
 from nftlab.store.place import refuse_network
 
 NAME = "nftlab"  # the database and its owner
+CONNECTIONS = 500  # a worker has two, and a third while a search proposes
 STARTING = 60.0  # seconds that a server may take until it answers, recovery after a crash included
 _SERVANTS = ("postgres", "pgserver")  # whose rights it takes instead of root's, which Postgres refuses; the second is made if need be
 _OPEN = {"0.0.0.0", "::", "*"}
@@ -85,7 +86,7 @@ class Server:
 
     def start(self) -> subprocess.Popen[bytes]:
         """The server's process, its words in the log; it hears no Ctrl-C of ours."""
-        arguments = ["-D", str(self._data), "-h", self._host, "-p", str(self._port), "-k", ""]
+        arguments = ["-D", str(self._data), "-h", self._host, "-p", str(self._port), "-k", "", "-c", f"max_connections={CONNECTIONS}"]
         dies_with_us = partial(die_with_parent, signal.SIGINT, os.getpid())
         with self.log.open("ab") as log:
             words: dict[str, Any] = {"stdout": log, "stderr": log, "start_new_session": True, "preexec_fn": dies_with_us}

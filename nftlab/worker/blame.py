@@ -40,6 +40,9 @@ def judge(run: PackRun, failure: Failed) -> None:
         _part_company(run, failure, suspects)
         return
     for claim in suspects:
+        if failure.kind == "config" and run.session.leaves_to_others(claim, failure.error):
+            run.hand_back("other-code", [claim])
+            continue
         if failure.kind != "config":
             _suspect_machine(run, [claim])
         run.queue.fail(claim, failure.traceback, cause="config" if failure.kind == "config" else "crash")

@@ -52,9 +52,11 @@ def snapshots(engine: Engine) -> dict[str, str | None]:
     return {"diff": changed and keep(engine, "diff", changed), "packages": keep(engine, "packages", packages())}
 
 
-def other_code(engine: Engine, sweeps: Collection[str], code: Mapping[str, Any]) -> Iterator[str]:
-    """Of each of these sweeps that was launched from other code than this: what differs, in a line."""
+def other_code(engine: Engine, sweeps: Collection[str], code: Mapping[str, Any], *, known: bool = False) -> Iterator[str]:
+    """Of each of these sweeps that was launched from other code than this: what differs, in a line. `known`: of code in a commit only."""
     for sweep in launched(engine) if sweeps else []:
+        if known and not sweep["code"].get("git_sha"):
+            continue
         if sweep["name"] in sweeps and any(sweep["code"].get(part) != code.get(part) for part in ("git_sha", "dirty")):
             yield f"sweep {sweep['name']} was launched from code {named(sweep['code'])}, this worker runs {named(code)}"
 

@@ -75,8 +75,8 @@ class PackRun:
                 self._refill()
                 self._obey()
                 self._beat()
+                self._mind_outage()  # before silence is judged: a trainer may have waited for the table
                 self._watch()
-                self._mind_outage()
                 self._acknowledge()
             self.spool.put(partial(self.session.observed, self.berth, self._pace))
         except BaseException:

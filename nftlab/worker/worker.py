@@ -124,6 +124,7 @@ class Session:
     def _endure(self, error: OutageError) -> None:
         """Waits until the job table is to be tried again; raises the error when that has been for too long."""
         self.outage.note(error)
+        self.engine.dispose()  # a server short of connections gets ours back while we wait
         if self.outage.lasted >= self.options.patience and not self.signals.stop:
             raise error
         self._pause(self.outage.rest)
@@ -157,6 +158,16 @@ class Session:
         """An attempt of ours failed."""
         self._ended += 1
         self.display.failed(claim, error)
+
+    def leaves_to_others(self, claim: Claim, error: str) -> bool:
+        """Whether a job that cannot run here may run with the code that its sweep was launched from; then its kind is left alone here."""
+        what = next(other_code(self.engine, {claim.sweep}, self._warm.code, known=True), None)
+        if what is None:
+            return False
+        refusal = UnloadableError(f"{what}, in which {error}", "check out the code that was launched, or launch again from this")
+        self._unloadable[claim.pack_key] = refusal
+        self.display.say(f"such jobs are left to others: {refusal}")
+        return True
 
     def suspect(self, claims: list[Claim]) -> list[list[Claim]]:
         """Notes a failure that may be the machine's, of jobs that failed together; returns all those in a row."""

@@ -67,6 +67,8 @@ def test_a_sweep_on_a_served_database_and_a_second_start_that_finds_it(invoke: I
         engine = open_db(url, create=False)
         assert engine is not None
         finish_all(Queue(engine))
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("SHOW max_connections").scalar() == "500"
         engine.dispose()
         refused(url, place)
     with served(place, port) as url:

@@ -15,9 +15,11 @@ from sqlalchemy import Engine
 
 from nftlab.errors import ConfigError
 from nftlab.search import Proposer
+from nftlab.search import study as searching
 from nftlab.spec import load_text
 from nftlab.store import Claim, Queue, complete, extension, jobs, launch, open_db, proposals, set_priority, story, to_propose, verify
 from tests.search.lab import LR, ME, error_of, search, study, suggested, train, train_all, work_off
+from tests.store.conftest import TABLES
 from tests.store.jobtable import BOB, CODE, at_once, sql
 
 
@@ -264,3 +266,34 @@ def test_only_what_has_a_higher_priority_than_what_waits_is_proposed_and_the_job
 
 def table_rows(engine: Engine) -> list[Any]:
     return sql(engine, "SELECT sweep, priority FROM jobs ORDER BY id")
+
+
+def test_a_proposer_that_stood_still_and_lost_its_turn_stops_nothing(sqlite: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between Optuna's creation of a trial and its first parameter: the successor rightly discards what nobody had put into the table."""
+    launch(sqlite, search(4), code=CODE)
+    late, successor, said = proposer(sqlite), proposer(sqlite), list[str]()
+    late._say = said.append
+    suggest = searching._suggest
+
+    def stand_still(trial: Any, axis: Any) -> Any:
+        monkeypatch.setattr(searching, "_suggest", suggest)
+        sql(sqlite, "UPDATE sweeps SET proposer_until = 0")
+        assert successor.propose(1) > 0
+        return suggest(trial, axis)
+
+    monkeypatch.setattr(searching, "_suggest", stand_still)
+    assert late.propose(1) == 0
+    assert (late.broken, said) == (set(), [])
+    work_off(Queue(sqlite), late)
+    assert complete(verify(sqlite, "s"))
+
+
+def test_optuna_waits_for_no_rows_for_long_and_keeps_no_connection(postgres: Engine) -> None:
+    sql(postgres, f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE")
+    launch(postgres, search(4), code=CODE)
+    asking = proposer(postgres)
+    assert asking.propose(1) > 0
+    assert asking._storage.engine.pool.checkedin() == 0
+    with asking._storage.engine.connect() as connection:
+        shown = [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in ("lock_timeout", "idle_in_transaction_session_timeout")]
+    assert shown == ["5s", "30s"]

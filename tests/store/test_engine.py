@@ -17,7 +17,8 @@ from sqlalchemy import Engine, create_engine, inspect, make_url
 
 from nftlab.errors import DatabaseError, OutageError, SchemaError, UsageError
 from nftlab.speeds import Speed
-from nftlab.store import SCHEMA, Queue, default_url, jobs, known, launch, open_db, remember, shown, status, upgrade
+from nftlab.store import SCHEMA, Queue, default_url, jobs, known, launch, launched, open_db, remember, shown, status, upgrade
+from nftlab.store.engine import _engine, _parse
 from nftlab.store.session import session
 from nftlab.store.tables import metadata
 from tests.store.jobtable import ANN, CODE, at_once, make_sweep, sql
@@ -117,10 +118,18 @@ def test_a_database_of_the_first_schema_is_refused_and_upgraded(
                 old, f"INSERT INTO jobs (job_key, sweep, trial_key, seed, config, pack_key, priority, max_retries, created_at) VALUES {row}"
             )
         assert "speeds" not in inspect(old).get_table_names()
+        sql(old, "UPDATE jobs SET state = 'running', lease_until = 1e11 WHERE id = 1")
         old.dispose()
     for create in (True, False):
         with pytest.raises(SchemaError, match=rf"has schema 0001, this nftlab needs {SCHEMA}; nftlab db upgrade --db"):
             open_db(url, create=create)
+    with pytest.raises(
+        SchemaError, match=r"1 jobs are in training by workers that know schema 0001 only; stop the workers first, or add --yes"
+    ):
+        upgrade(url)
+    plain = create_engine(make_url(url).set(drivername="postgresql+psycopg" if kind == "postgres" else "sqlite"))
+    sql(plain, "UPDATE jobs SET state = 'queued', lease_until = NULL WHERE id = 1")
+    plain.dispose()
     assert sorted(before or "" for before, _ in at_once(4, _upgrade, url)) == ["0001", SCHEMA, SCHEMA, SCHEMA]
     new = open_db(url, create=False)
     assert new is not None
@@ -332,3 +341,47 @@ def test_a_database_of_another_program_and_a_folder_are_refused(tmp_path: Path) 
     for create in (True, False):
         with pytest.raises(DatabaseError, match=r"folder\.sqlite is a folder"):
             open_db(str(tmp_path / "folder.sqlite"), create=create)
+
+
+def with_options(url: str, options: str) -> str:
+    return make_url(url).update_query_dict({"options": options}).render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "statement", "kind", "told"),
+    [
+        (
+            "-c default_transaction_read_only=on",
+            "CREATE TABLE x (a int)",
+            OutageError,
+            "read-only transaction; wait for the end of a failover",
+        ),
+        ("-c statement_timeout=50", "SELECT pg_sleep(5)", OutageError, "SET statement_timeout = 0"),
+        ("", "PREPARE twice AS SELECT 1; PREPARE twice AS SELECT 1", DatabaseError, "pool_mode = session"),
+        ("-c role=pg_monitor", "SELECT * FROM jobs", DatabaseError, "GRANT ALL ON ALL TABLES IN SCHEMA public TO"),
+    ],
+)
+def test_what_a_server_will_not_do_is_told_with_what_mends_it(
+    postgres: Engine, postgres_url: str, options: str, statement: str, kind: type[DatabaseError], told: str
+) -> None:
+    engine = open_db(postgres_url, create=True)
+    assert engine is not None
+    engine.dispose()
+    limited = _engine(_parse(with_options(postgres_url, options) if options else postgres_url))
+    with pytest.raises(kind, match=re.escape(told)), limited.connect() as connection:
+        connection.exec_driver_sql(statement)
+    limited.dispose()
+
+
+def test_a_database_of_no_encoding_holds_a_sweep(postgres: Engine, postgres_url: str) -> None:
+    admin = create_engine(make_url(postgres_url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("DROP DATABASE IF EXISTS bytes")
+        connection.exec_driver_sql("CREATE DATABASE bytes ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    admin.dispose()
+    engine = open_db(make_url(postgres_url).set(database="bytes").render_as_string(hide_password=False), create=True)
+    assert engine is not None
+    sweep = make_sweep(settings="  priority: 0  # → ü\n")
+    launch(engine, sweep, code=CODE)
+    assert launched(engine)[0]["source"] == sweep.source
+    engine.dispose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,6 +56,20 @@ def test_other_code_is_refused_under_strict_and_the_job_goes_back(call: Call) ->
     assert "sweep tiny was launched from code" in refused.stderr
     assert "with uncommitted changes" in refused.stderr
     assert '"queued": 1' in call("launched", "status", "--json").stdout
+
+
+@pytest.mark.ci
+def test_a_job_that_older_code_does_not_understand_is_left_to_newer(call: Call, tmp_path: Path) -> None:
+    """As when a field of the hyper-parameters is new: the older worker must not fail the sweep, which it would do in seconds."""
+    with sqlite3.connect(tmp_path / "lab.sqlite") as table:
+        table.execute("UPDATE jobs SET config = json_set(config, '$.label_smoothing', 0.1)")
+    worked = call("edited", "worker", "--drain", "--no-wandb", "--device", "cpu")
+    assert worked.returncode == 69, worked.stderr
+    assert "such jobs are left to others: sweep tiny was launched from code" in worked.stderr
+    assert "label_smoothing" in worked.stderr
+    assert '"queued": 1' in call("launched", "status", "--json").stdout
+    assert call("launched", "worker", "--drain", "--no-wandb", "--device", "cpu").returncode == 1
+    assert '"failed": 1' in call("launched", "status", "--json").stdout
 
 
 @pytest.mark.ci
