@@ -49,20 +49,18 @@ def masked(url: str) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[str] = ()) -> None:
-    """A table on stdout: drawn on a terminal, tab-separated text in a pipe."""
-    texts = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
-        emit("\n".join("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row) for row in [list(columns), *texts]))
-        return
-    from rich.table import Table
-    from rich.text import Text
+    """A table on stdout: drawn on a terminal, whole at any width; tab-separated text in a pipe.
 
-    drawn = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
-    for name in columns:
-        drawn.add_column(name, justify="right" if name in right else "left", no_wrap=name != columns[-1])
-    for row in texts:
-        drawn.add_row(*[Text(cell) for cell in row])  # Text: a name like "[red]" is a name, not markup
-    console().print(drawn)
+    `right`: columns of numbers. On a terminal that is too narrow those that hold nothing but zeros are left out, which is said.
+    """
+    texts = [["" if cell is None else printable(str(cell)).replace("\t", " ").replace("\n", " ") for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        return emit("\n".join("\t".join(row) for row in [columns, *texts]))
+    from nftlab.cli.drawing import draw
+
+    left_out = draw(console(), columns, texts, set(right))
+    if left_out and texts:
+        say(f"all 0: {', '.join(left_out)}")
 
 
 def console(*, stderr: bool = False) -> Console:
