@@ -32,7 +32,8 @@ def moment(at: float | None) -> str:
 
 
 def _standing(row: JobRow) -> str:
-    best = f", best epoch {row.best_epoch}: validation {number(row.val_error)} %, test {number(row.test_error)} %" if row.best_epoch else ""
+    errors = f"validation error {number(row.val_error)} %, test error {number(row.test_error)} %"
+    best = f", best epoch {row.best_epoch}: {errors}" if row.best_epoch else ""
     diverged = ", diverged" if row.diverged else ""
     return f"{row.state}{diverged} at epoch {row.epoch} of {row.config.get('epochs')}, {duration(row.seconds)} of training{best}"
 

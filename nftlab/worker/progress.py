@@ -59,7 +59,7 @@ class Display:
         if self._bar is None or self._task is None or not rows:
             return
         errors = [row.values["val/error"] for _, row in rows if "val/error" in row.values]
-        best = f"val {min(errors):.2f} %" if errors else ""
+        best = f"val error {min(errors):.2f} %" if errors else ""
         if time.monotonic() - self._counted > FRESH:
             self._left, self._counted = self._count(), time.monotonic()
         self._bar.update(self._task, advance=len(rows), error=best, left=self._left)
@@ -67,7 +67,7 @@ class Display:
     def done(self, claim: Claim, end: Outcome) -> None:
         """A job is finished."""
         self._left -= 1
-        errors = f"val {_percent(end.val_error)}, test {_percent(end.test_error)}, best epoch {end.best_epoch}"
+        errors = f"val error {_percent(end.val_error)}, test error {_percent(end.test_error)}, best epoch {end.best_epoch}"
         self.say(f"done {claim.job_key} {claim.sweep} seed {claim.seed}: {'diverged' if end.diverged else errors} ({end.seconds:.1f} s)")
 
     def pruned(self, claim: Claim, why: str) -> None:

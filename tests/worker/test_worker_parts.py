@@ -15,7 +15,7 @@ import torch
 
 from nftlab.cli.output import say
 from nftlab.errors import ConfigError, UsageError
-from nftlab.store import Worker
+from nftlab.store import Claim, Outcome, Worker
 from nftlab.worker import WorkerOptions
 from nftlab.worker.budget import seconds
 from nftlab.worker.circumstances import processor, where, without_secrets
@@ -67,6 +67,12 @@ def test_a_log_on_a_full_disk_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPat
         Display().say("a line that nobody reads")
         say("another")
         monkeypatch.undo()
+
+
+def test_a_finished_job_tells_errors_not_accuracies(capsys: pytest.CaptureFixture[str]) -> None:
+    claim = Claim(1, "3f2a", "small", "t", 0, {}, 1, 1, "p", 2, None, None, None, None, False)
+    Display().done(claim, Outcome(False, 1, 56.666, None, 0.1))
+    assert capsys.readouterr().err == "done 3f2a small seed 0: val error 56.67 %, test error –, best epoch 1 (0.1 s)\n"
 
 
 def test_who_has_no_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
