@@ -95,6 +95,7 @@ def as_dict(row: JobRow) -> dict[str, Any]:
     return {
         "job": row.job_key,
         "sweep": row.sweep,
+        "trial": row.trial_key,
         "state": row.state,
         "config": {**row.config, "seed": row.seed},
         "attempts": row.attempts,

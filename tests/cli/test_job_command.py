@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,13 @@ def test_without_a_database_lists_are_empty_and_nothing_is_created(invoke: Invok
 def test_list_has_the_keys_that_scripts_rely_on(launched: Invoke, queue: Queue) -> None:
     finish(queue, claim(queue))
     job = read(launched("job", "list", "--state", "done", "--json"))[0]
-    assert list(job)[:10] == ["job", "sweep", "state", "config", "attempts", "retries", "epoch", "best_epoch", "val_error", "test_error"]
+    results = ["attempts", "retries", "epoch", "best_epoch", "val_error", "test_error"]
+    assert list(job)[:11] == ["job", "sweep", "trial", "state", "config", *results]
     assert (job["sweep"], job["state"], job["epoch"], job["val_error"], job["test_error"]) == ("small", "done", 1, 5.0, 6.0)
     assert job["config"]["seed"] == 0
     assert job["config"]["network"] == "fc-a"
+    exported = json.loads(launched("sweep", "export", "small", "--state", "done", "--format", "jsonl").stdout)
+    assert job["trial"] == read(launched("job", "show", job["job"], "--json"))["trial"] == exported["trial"]
 
 
 @pytest.mark.parametrize("verb", [["status"], ["job", "list"], ["job", "retry", "--yes"], ["job", "cancel", "--yes"]])
@@ -98,7 +102,9 @@ def test_show_tells_the_story(launched: Invoke, queue: Queue) -> None:
 def test_show_tells_the_curve(launched: Invoke, queue: Queue) -> None:
     job = claim(queue)[0]
     finish(queue, [job])
-    assert "1: " in launched("job", "show", job.job_key).stdout
+    text = launched("job", "show", job.job_key).stdout
+    assert "1: " in text
+    assert "best epoch 1: validation error 5.00 %, test error 6.00 %" in text
     story = read(launched("job", "show", job.job_key, "--json"))
     assert story["curve"][0]["val/error"] == 5.0
     assert [move["target"] for move in story["transitions"]] == ["queued", "running", "done"]
