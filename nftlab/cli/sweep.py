@@ -125,8 +125,10 @@ def extend(
 
 app.command("list")(standing.list_)
 app.command("show")(standing.show)
-for _verb in (steer.pause, steer.resume, steer.stop, steer.cancel, steer.priority, export.export):
+for _verb in (steer.pause, steer.resume, steer.stop, steer.cancel):
     app.command()(_verb)
+app.command(context_settings={"ignore_unknown_options": True})(steer.priority)  # -1 is a number, not an option
+app.command()(export.export)
 
 
 def _load(paths: list[str]) -> list[Sweep]:

@@ -65,6 +65,12 @@ def test_priority(launched: Invoke, folder: Path, queue: Queue) -> None:
     assert "late keeps its priority, 1; nftlab sweep priority late 0 gives it the file's" in again.stderr
 
 
+def test_a_priority_may_be_negative(launched: Invoke) -> None:
+    assert "small has priority -12" in launched("sweep", "priority", "small", "-12").stderr
+    assert launched("sweep", "priority", "small", "1", "--bd", "x").exit_code == 2
+    assert shown(launched)["priority"] == -12
+
+
 @pytest.mark.parametrize("words", [["pause"], ["resume"], ["stop"], ["cancel"], ["show"], ["export"]])
 def test_of_a_sweep_that_was_never_launched(words: list[str], launched: Invoke) -> None:
     result = launched("sweep", *words, "nosuch")
