@@ -229,6 +229,24 @@ def check(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     return problems or _misfits(config)
 
 
+def value_of(name: str, text: str) -> Any:
+    """A parameter's value from its text, by the declared type; `true` and `false` in any case.
+
+    Raises ValueError, saying what is allowed, for what no algorithm can have.
+    """
+    declared = [_declared(cls)[name] for cls in ALGORITHMS.values() if name in _declared(cls)]
+    if not declared:
+        raise ValueError(f"no parameter{nearest(name, {known for cls in ALGORITHMS.values() for known in _declared(cls)})}")
+    kind = declared[0][1]
+    value = _parsed(kind, text)
+    problems = [_problem(field, kind, value) for field, _ in declared]
+    if name == "algorithm":
+        problems = [dict(check({name: value})).get(name)]
+    if all(problems):
+        raise ValueError(problems[0])
+    return _convert(kind, value)
+
+
 def config_of(hypers: Hypers) -> dict[str, Any]:
     """The canonical configuration: every field, typed, in declaration order."""
     return {name: getattr(hypers, name) for name in _declared(type(hypers))}
@@ -247,7 +265,7 @@ def cost_key(hypers: Hypers) -> str:
 
 def nearest(word: str, allowed: Any) -> str:
     """` (did you mean …?)` when something allowed is close to the word, else the empty string."""
-    match = difflib.get_close_matches(word, list(allowed), n=1)
+    match = difflib.get_close_matches(word, list(allowed), n=1) or difflib.get_close_matches(word.lower(), list(allowed), n=1)
     return f" (did you mean {match[0]!r}?)" if match else ""
 
 
@@ -260,6 +278,16 @@ def _declared(cls: type[Hypers]) -> dict[str, tuple[dataclasses.Field[Any], type
         kinds = get_type_hints(cls)
         _READ[cls] = {field.name: (field, kinds[field.name]) for field in dataclasses.fields(cls)}
     return _READ[cls]
+
+
+def _parsed(kind: type, text: str) -> Any:
+    """A text as that type; itself where it is none."""
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    try:
+        return float(text) if kind in (int, float) else text
+    except ValueError:
+        return text
 
 
 def _convert(kind: type, value: Any) -> Any:

@@ -15,7 +15,7 @@ import typer
 
 from nftlab.cli.database import to_read
 from nftlab.cli.options import Db, Name, Seed, State, Where, select, sweep_name
-from nftlab.cli.output import emit, say
+from nftlab.cli.output import emit, say, written
 from nftlab.errors import DiskError, UsageError
 
 FORMATS = ("csv", "jsonl")
@@ -58,7 +58,7 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
     writer = csv.DictWriter(text, [*columns], restval="", lineterminator="\n")
     if columns:
         writer.writeheader()
-    writer.writerows({name: str(value).lower() if isinstance(value, bool) else value for name, value in row.items()} for row in rows)
+    writer.writerows({name: written(value) if isinstance(value, bool) else value for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 

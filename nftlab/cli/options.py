@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nftlab.errors import UsageError
-from nftlab.hypers import ALGORITHMS, nearest
+from nftlab.hypers import nearest, value_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -58,12 +58,13 @@ def select(engine: Engine | None, sweep: str | None, state: str | None, where: l
     from nftlab import store
 
     check_state(state)
-    wanted = parse_where(where)
-    if engine is None:
-        return []
-    if sweep is not None:
+    wanted, wrong = parse_where(where)
+    if engine is not None and sweep is not None:
         store.check_launched(engine, sweep)
-    return store.jobs(engine, sweep=sweep, state=state, where=wanted, seed=seed)
+    found = [] if engine is None else store.jobs(engine, sweep=sweep, state=state, where=wanted, seed=seed)
+    if wrong and not found:  # jobs of an older nftlab may have what this one does not know
+        raise UsageError("\n".join(wrong))
+    return found
 
 
 def check_state(state: str | None) -> None:
@@ -74,17 +75,20 @@ def check_state(state: str | None) -> None:
         raise UsageError(f"--state {state!r} is not one of {', '.join(STATES)}{nearest(state, STATES)}")
 
 
-def parse_where(pairs: list[str] | None) -> dict[str, str]:
-    """`["lr=1e-4", "network=fc-a"]` as a mapping of texts; raises UsageError on a parameter that no algorithm has."""
-    import dataclasses
+def parse_where(pairs: list[str] | None) -> tuple[dict[str, Any], list[str]]:
+    """`["lr=1e-4", "network=fc-a"]` as values by parameter, and what is wrong with those (left as texts) that no job of today can have.
 
-    known = {field.name for cls in ALGORITHMS.values() for field in dataclasses.fields(cls)}
-    where: dict[str, str] = {}
+    Raises UsageError for what is no pair.
+    """
+    where: dict[str, Any] = {}
+    wrong: list[str] = []
     for pair in pairs or []:
         name, equals, text = pair.partition("=")
         if not equals:
             raise UsageError(f"--where {pair!r} is not NAME=VALUE")
-        if name not in known:
-            raise UsageError(f"--where {name!r} is no parameter{nearest(name, known)}")
-        where[name] = text
-    return where
+        try:
+            where[name] = value_of(name, text)
+        except ValueError as error:
+            where[name] = text
+            wrong.append(f"--where {name}: {error}")
+    return where, wrong

@@ -122,6 +122,11 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
+def written(value: Any) -> str:
+    """A parameter's value as sweep files have it: `true`, not `True`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def number(value: float | None, digits: int = 2) -> str:
     """A figure for a table; a missing one is `–`."""
     return "–" if value is None else f"{value:.{digits}f}"

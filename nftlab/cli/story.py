@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from nftlab.cli.output import duration, number, printable
+from nftlab.cli.output import duration, number, printable, written
 
 if TYPE_CHECKING:
     from nftlab.store import JobRow
@@ -17,7 +17,7 @@ LAST = 5  # epochs of the curve that are shown
 def told(row: JobRow, story: Mapping[str, Sequence[Mapping[str, Any]]], curve: Sequence[Mapping[str, Any]]) -> str:
     """The story of one job; times are UTC, errors percent."""
     lines = [f"job {row.job_key}, sweep {row.sweep}, trial {row.trial_key}, seed {row.seed}", _standing(row)]
-    lines += ["", "configuration", *(f"  {name}: {value}" for name, value in row.config.items())]
+    lines += ["", "configuration", *(f"  {name}: {written(value)}" for name, value in row.config.items())]
     lines += ["", f"attempts ({len(story['attempts'])})"]
     for attempt in story["attempts"]:
         lines += _attempt(attempt)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from nftlab.store import Queue, keep, open_db
 from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, finish, read
@@ -49,7 +50,10 @@ def test_a_sweep_that_was_never_launched_is_an_error(verb: list[str], launched: 
         (["--where", "algorithm=nft"], 4),
         (["--where", "algorithm=nft", "--where", "eta_max=2e3", "--seed", "0"], 1),
         (["--where", "label_conditioning=false"], 4),
-        (["--where", "network=50%"], 0),
+        (["--where", "test_curve=False"], 6),
+        (["--where", "test_curve=TRUE"], 0),
+        (["--where", "network=fc-b"], 0),
+        (["--where", "epochs=2.0"], 6),
         (["--state", "queued"], 6),
         (["--state", "done"], 0),
     ],
@@ -64,6 +68,14 @@ def test_selectors(selectors: list[str], count: int, launched: Invoke) -> None:
         (["--state", "dnoe"], "did you mean 'done'"),
         (["--where", "netwrok=fc-a"], "did you mean 'network'"),
         (["--where", "network"], "NAME=VALUE"),
+        (["--where", "network=FC-A"], "network: 'FC-A' is not one of fc-a, fc-b, cnn-a, cnn-b, resnet18 (did you mean 'fc-a'?)"),
+        (["--where", "network=fca"], "did you mean 'fc-a'"),
+        (["--where", "algorithm=nftt"], "did you mean 'nft'"),
+        (["--where", "test_curve=no"], "test_curve: 'no' is not true or false"),
+        (["--where", "lr=abc"], "lr: 'abc' is not a number"),
+        (["--where", "lr=nan"], "is not a number"),
+        (["--where", "epochs=1.5"], "is not a whole number"),
+        (["--where", "momentum=1"], "must be less than 1"),
         (["--seed", "-1"], "--seed"),
     ],
 )
@@ -71,6 +83,22 @@ def test_wrong_selectors_are_usage_errors(selectors: list[str], told: str, launc
     result = launched("job", "list", *selectors)
     assert result.exit_code == 2
     assert told in result.stderr
+
+
+def test_wrong_selectors_are_told_without_a_database_too(invoke: Invoke) -> None:
+    assert invoke("job", "list", "--where", "network=FC-A").exit_code == 2
+    assert invoke("job", "list", "--where", "network=fc-a").exit_code == 0
+
+
+def test_jobs_of_an_older_nftlab_are_found_by_what_this_one_does_not_know(launched: Invoke) -> None:
+    engine = open_db(None, create=False)
+    assert engine is not None
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE jobs SET config = replace(config, 'fc-a', 'fc-old') WHERE seed = 1"))
+        connection.execute(text("UPDATE jobs SET config = replace(config, '\"lr\"', '\"lr_old\"') WHERE seed = 0"))
+    assert len(keys(launched("job", "list", "--where", "network=fc-old", "--json"))) == 3
+    assert len(keys(launched("job", "list", "--where", "lr_old=1e-4", "--json"))) == 3
+    assert launched("job", "list", "--where", "lr_old=1e-3").exit_code == 2
 
 
 def test_a_table_in_a_pipe_has_one_line_per_job(launched: Invoke) -> None:
@@ -87,6 +115,7 @@ def test_show_tells_the_story(launched: Invoke, queue: Queue) -> None:
         job.job_key,
         "sweep small",
         "network: fc-a",
+        "test_curve: false",
         "crash",
         "no luck",
         "new → queued",
