@@ -11,7 +11,7 @@ from nftlab.cli import export, standing, steer
 from nftlab.cli.database import same_table, to_read, to_write
 from nftlab.cli.forecast import expected, told
 from nftlab.cli.options import Db, Json, Name, Priority, Yes, sweep_file
-from nftlab.cli.output import busy, confirm, emit, emit_json, printable, say, table
+from nftlab.cli.output import busy, confirm, emit, emit_json, printable, say, table, written
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -107,18 +107,18 @@ def extend(
     if engine is None:
         raise NotFoundError(f"sweep {sweep.name!r} was never launched", f"nftlab sweep launch {path}")
     found = store.extension(engine, sweep)
-    if found.dropped and not yes:
+    _brings(sweep.name, found, before=store.to_propose(engine, sweep=sweep.name))
+    if found.dropped and not (yes or dry_run):
         what = f"{path} no longer asks for {found.dropped} jobs of sweep {sweep.name}"
         raise UsageError(what, "put back what it asked for, give it another name, or add --yes: they stay, but nothing asks for them")
-    _brings(sweep.name, found)
     if not dry_run:
         with busy("launching"):
             store.launch(engine, sweep, code=identity())
         if priority is not None:
             store.set_priority(engine, sweep.name, priority)
         _standing(engine, sweeps)
-    counts = {"sweep": sweep.name, "jobs_added": found.added, "jobs_known": found.known}
     if as_json:
+        counts = {"sweep": sweep.name, "jobs_added": found.added, "jobs_known": found.known, "to_propose": found.to_propose}
         return emit_json(counts | {"dropped": found.dropped, "seeds": found.seeds, "values": found.values})
     emit(printable(f"{sweep.name}: {found.added} jobs {'to add' if dry_run else 'added'}, {found.known} known"))
 
@@ -218,11 +218,13 @@ def _not_launched(engine: Engine, file: Sweep, expected: int) -> int:
     return max(file.asked * len(file.seeds) - expected, 0) if file.search else store.extension(engine, file).added
 
 
-def _brings(name: str, found: Extension) -> None:
-    """Says what a file adds to a sweep, and what it no longer asks for."""
+def _brings(name: str, found: Extension, *, before: int) -> None:
+    """Says what a file adds to a sweep, and what it no longer asks for; `before`: jobs that a search had still to propose."""
     news = {"seeds": found.seeds} if found.seeds else {}
     for what, values in {**news, **found.values}.items():
-        say(f"{name}: new {what} {', '.join(str(value) for value in values)}")
+        say(f"{name}: new {what} {', '.join(written(value) for value in values)}")
+    if found.to_propose or before:
+        say(f"{name}: {found.to_propose} jobs more will be proposed while workers train ({before} as it stands)")
     if found.dropped:
         say(f"{name}: {found.dropped} jobs in the table are no longer asked for; they stay")
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Extension:
     """The jobs a file would add, those the table has of it, and those in the table that it no longer asks for.
 
-    `seeds` and `values` (by parameter) are what the new jobs bring that no job in the table has.
+    `seeds` and `values` (by parameter) are what the new jobs bring that no job in the table has. `to_propose`: jobs of a search
+    that the file leaves to its sampler.
     """
 
     added: int
@@ -29,6 +30,7 @@ class Extension:
     dropped: int
     seeds: list[int]
     values: dict[str, list[Any]]
+    to_propose: int = 0
 
 
 def extension(engine: Engine, sweep: Sweep) -> Extension:
@@ -51,7 +53,8 @@ def extension(engine: Engine, sweep: Sweep) -> Extension:
     after = _values([trial.config for trial in {trial.key: trial for trial, _ in new.values()}.values()])
     fresh = {name: [json.loads(value) for value in values if value not in before.get(name, {})] for name, values in after.items()}
     values = {name: found for name, found in fresh.items() if found}
-    return Extension(len(new), len(asked) - len(new), len(had - asked.keys()), seeds, values)
+    to_propose = sweep.asked * len(sweep.seeds) - len(asked) if sweep.search else 0
+    return Extension(len(new), len(asked) - len(new), len(had - asked.keys()), seeds, values, to_propose)
 
 
 def _values(configs: list[dict[str, Any]]) -> dict[str, dict[str, None]]:

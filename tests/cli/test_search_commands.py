@@ -68,6 +68,19 @@ def test_a_search_from_launch_to_report(searching: Invoke) -> None:
     assert {job["state"] for job in read(searching("job", "list", "--json"))} == {"done", "pruned"}
 
 
+def test_extend_says_what_a_larger_run_cap_leaves_to_propose(searching: Invoke, folder: Path) -> None:
+    searching("sweep", "launch", "found.yaml")
+    engine = open_db(None, create=False)
+    assert engine is not None
+    assert Proposer(engine, Worker("tester", "here", 1), print).propose(2) == 2
+    (folder / "found.yaml").write_text(SEARCH.replace("run_cap: 3", "run_cap: 5"))
+    preview = searching("sweep", "extend", "found.yaml", "--dry-run")
+    assert preview.stdout == "found: 0 jobs to add, 2 known\n"
+    assert "found: 8 jobs more will be proposed while workers train (4 as it stands)" in preview.stderr
+    assert read(searching("sweep", "extend", "found.yaml", "--json"))["to_propose"] == 8
+    assert read(searching("status", "--json"))["to_propose"] == 8
+
+
 @pytest.mark.ci
 def test_launching_and_reading_a_search_needs_no_optuna(searching: Invoke) -> None:
     assert loaded("sweep", "launch", "found.yaml") & (HEAVY - {"alembic"}) == set()

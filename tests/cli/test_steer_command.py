@@ -95,15 +95,21 @@ def test_extend_says_what_is_new_and_adds_only_that(launched: Invoke, folder: Pa
         assert told in preview.stderr
     assert sum(queue.counts().values()) == JOBS
     found = read(launched("sweep", "extend", "small.yaml", "--json", "--priority", "2"))
-    assert found == {"sweep": "small", "jobs_added": 6, "jobs_known": 6, "dropped": 0, "seeds": [2], "values": {"eta_max": [4000.0]}}
+    counts = {"jobs_added": 6, "jobs_known": 6, "to_propose": 0, "dropped": 0}
+    assert found == {"sweep": "small", **counts, "seeds": [2], "values": {"eta_max": [4000.0]}}
     assert (queue.counts()["queued"], queue.counts()["running"], shown(launched)["priority"]) == (11, 1, 2)
     assert launched("sweep", "extend", "small.yaml").stdout == "small: 0 jobs added, 12 known\n"
 
 
 def test_extend_refuses_to_drop_jobs(launched: Invoke, folder: Path, queue: Queue) -> None:
     (folder / "small.yaml").write_text(SWEEP.replace("[500, 2000]", "[500, 4000]"))
+    preview = launched("sweep", "extend", "small.yaml", "--dry-run")
+    assert (preview.exit_code, preview.stdout) == (0, "small: 2 jobs to add, 4 known\n")
     refused = launched("sweep", "extend", "small.yaml")
     assert (refused.exit_code, refused.stdout) == (2, "")
+    for told in ("small: new eta_max 4000.0", "small: 2 jobs in the table are no longer asked for"):
+        assert told in preview.stderr
+        assert told in refused.stderr
     assert "no longer asks for 2 jobs of sweep small" in refused.stderr
     assert sum(queue.counts().values()) == JOBS
     assert launched("sweep", "extend", "small.yaml", "--yes").stdout == "small: 2 jobs added, 4 known\n"
