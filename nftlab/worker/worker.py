@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from nftlab.errors import ConfigError, OutageError
 from nftlab.search import Proposer, Referee
 from nftlab.store import ACCEPTED, Claim, JobRow, Outcome, Queue, Worker, curve, jobs, launched, open_db, shown
+from nftlab.store.watch import Watch
 from nftlab.track import Mirror, Owed, Say, TrackedJob, Tracker, close_trackers, open_tracker
 from nftlab.worker.blame import UnloadableError
 from nftlab.worker.budget import Wishes
@@ -32,6 +33,7 @@ from nftlab.worker.spool import NEWCOMER, Outage
 from nftlab.worker.warm import WarmTrainer
 
 LOCKED = 5.0  # seconds that a write waits for a locked SQLite file before training goes on without the table; at most a third of the lease
+HUNG, HUNG_HURRIED = 60.0, 8.0  # seconds that a Postgres server may take to answer, longer than it waits for rows; and after a stop
 POLL = 1.0  # seconds between looks at an empty queue, give or take a quarter
 TRACKING, TRACKING_HURRIED = 60.0, 10.0  # seconds that trackers get at the end, and after a stop
 
@@ -68,6 +70,7 @@ class Session:
         locked, stalled_after = min(LOCKED, options.lease / 3), options.stalled_after or STALLED
         self.queue = Queue(engine, lease=options.lease, stalled_after=stalled_after, patience=locked)
         self.queue.pardon(NEWCOMER)
+        self._watch = Watch(engine, lambda: HUNG_HURRIED if signals.stop else HUNG) if engine.dialect.name == "postgresql" else None
         self.outage = Outage(self.queue, display.say)
         host = socket.gethostname()
         self.me = Worker(f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}", host, os.getpid())
@@ -138,6 +141,8 @@ class Session:
         """Ends the trainer and gives the trackers a bounded time to copy what they have."""
         self.trainer.kill()
         self.display.close()
+        if self._watch:
+            self._watch.close()
         patience = TRACKING_HURRIED if self.signals.stop else TRACKING
         if not self.mirror.shutdown(patience):
             self.display.say(f"tracking did not finish in {patience:.0f} s: see `wandb sync` for what is left in {self.options.runs}")
