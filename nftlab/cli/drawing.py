@@ -24,6 +24,9 @@ def draw(screen: Console, columns: Row, rows: Sequence[Row], right: Collection[s
     from rich.text import Text
 
     left_out: list[str] = []
+    if not rows:
+        screen.print(Text(" ".join(columns), style="bold"))
+        return []
     if _room(screen, [_width(cells) for cells in _by_column(columns, rows)]) < 0:
         left_out = [name for at, name in enumerate(columns) if at and name in right and all(row[at] == "0" for row in rows)]
         kept = [at for at, name in enumerate(columns) if name not in left_out]
@@ -64,7 +67,7 @@ def _table(columns: Row, rows: Sequence[Row], right: Collection[str], widths: Se
     for name, width in zip(columns, widths, strict=True):
         drawn.add_column(Text(name), justify="right" if name in right else "left", width=width)
     for row in rows:
-        drawn.add_row(*[Text(cell) for cell in row])  # Text: a name like "[red]" is a name, not markup
+        drawn.add_row(*[Text(cell, overflow="fold") for cell in row])  # Text: a name like "[red]" is a name, not markup
     return drawn
 
 

@@ -51,7 +51,7 @@ def launch(
         results = [store.launch(engine, sweep, code=code, rerun=rerun) for sweep in sweeps]
     counts = [{"sweep": result.sweep, "jobs_added": result.jobs_added, "jobs_known": result.jobs_known} for result in results]
     emit_json(_counted(counts)) if as_json else _added(results)
-    _standing(engine, sweeps)
+    _standing(engine, sweeps, db)
     say(f"database: {shown}\nnext: nftlab worker --drain{same_table(db)}")
 
 
@@ -79,7 +79,7 @@ def verify(
         say(f"{name} asks for {new} runs that were never launched; nftlab sweep extend {name}{same_table(db)}")
     complete = store.complete(found)
     if as_json:
-        emit_json(found)
+        emit_json(found | ({"not_launched": new} if file else {}))
     else:
         emit(printable(f"{sweep}: {_verdict(found, complete)}{f'; {new} not launched' if new else ''}"))
     if not complete or new:
@@ -116,7 +116,7 @@ def extend(
             store.launch(engine, sweep, code=identity())
         if priority is not None:
             store.set_priority(engine, sweep.name, priority)
-        _standing(engine, sweeps)
+        _standing(engine, sweeps, db, settled=priority is not None)
     if as_json:
         counts = {"sweep": sweep.name, "jobs_added": found.added, "jobs_known": found.known, "to_propose": found.to_propose}
         return emit_json(counts | {"dropped": found.dropped, "seeds": found.seeds, "values": found.values})
@@ -215,7 +215,8 @@ def _not_launched(engine: Engine, file: Sweep, expected: int) -> int:
     """The jobs that a file asks for beyond what was launched, `expected` in all."""
     from nftlab import store
 
-    return max(file.asked * len(file.seeds) - expected, 0) if file.search else store.extension(engine, file).added
+    new = store.extension(engine, file).added
+    return max(new, file.asked * len(file.seeds) - expected) if file.search else new
 
 
 def _brings(name: str, found: Extension, *, before: int) -> None:
@@ -229,18 +230,18 @@ def _brings(name: str, found: Extension, *, before: int) -> None:
         say(f"{name}: {found.dropped} jobs in the table are no longer asked for; they stay")
 
 
-def _standing(engine: Engine, files: list[Sweep]) -> None:
-    """Says why jobs of sweeps that were launched again will not run, or not when their file says."""
+def _standing(engine: Engine, files: list[Sweep], db: str | None, *, settled: bool = False) -> None:
+    """Says why jobs of sweeps that were launched again will not run, or not when their file says, unless that was `settled` just now."""
     from nftlab import store
 
-    table = {sweep["name"]: sweep for sweep in store.launched(engine)}
+    table, there = {sweep["name"]: sweep for sweep in store.launched(engine)}, same_table(db)
     for name, sweep, file in [(file.name, table[file.name], file) for file in files]:
         if sweep["state"] == "paused":
-            say(f"{name} is paused; nftlab sweep resume {name}")
+            say(f"{name} is paused; nftlab sweep resume {name}{there}")
         if count := sweep["jobs"]["cancelled"]:
-            say(f"{name}: {count} cancelled jobs stay so; nftlab job retry --sweep {name} --state cancelled")
-        if sweep["priority"] != file.priority:
-            say(f"{name} keeps its priority, {sweep['priority']}; nftlab sweep priority {name} {file.priority} gives it the file's")
+            say(f"{name}: {count} cancelled jobs stay so; nftlab job retry --sweep {name} --state cancelled{there}")
+        if sweep["priority"] != file.priority and not settled:
+            say(f"{name} keeps its priority, {sweep['priority']}; nftlab sweep priority {name} {file.priority}{there} gives it the file's")
 
 
 def _verdict(found: dict[str, Any], complete: bool) -> str:

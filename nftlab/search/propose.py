@@ -178,4 +178,4 @@ def _room(searched: table.Searched) -> int:
 
 @lru_cache(maxsize=64)  # asked for at every look at an empty queue
 def _read(name: str, source: str) -> Sweep:
-    return load_text(source, where=f"the stored file of sweep {name}", name=name)
+    return load_text(source, where=f"the stored file of sweep {name}", name=name, stored=True)

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from sqlalchemy import Engine
 
+from nftlab.errors import SpecError
 from nftlab.search.prune import Curve, behind, needed, rungs
 from nftlab.spec import Metric, Pruner, pruner_of
 from nftlab.store import Claim, EpochRow, curve
@@ -62,4 +63,7 @@ def _curve(peer: Peer, metric: str) -> Curve:
 def _rule(source: str) -> tuple[Pruner, Metric] | None:
     if "pruner" not in source and "early_terminate" not in source:
         return None  # nearly all sweeps: no need to read YAML for them
-    return pruner_of(source)
+    try:
+        return pruner_of(source)
+    except SpecError:  # of another nftlab: nothing is pruned by what cannot be read
+        return None

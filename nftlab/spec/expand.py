@@ -35,8 +35,7 @@ def expand(plan: Plan) -> Expansion | None:
     declared = _declared(plan)
     _report_undeclared(plan, declared)
     if plan.partial:
-        points, _ = _probes(plan, declared)
-        list(_trials(plan, points))
+        _check_listed(plan, declared)
         return None
     if plan.method == "bayes":
         return _searched(plan, declared)
@@ -96,6 +95,16 @@ def _searched(plan: Plan, declared: dict[str, frozenset[str]]) -> Expansion | No
         return None
     space = Space(plan, _axes(plan), _Applying(plan, declared))
     return Expansion((), tuple(_notes(plan, declared, len(points))), search=Search(plan.run_cap, plan.extensions.sampler, space))
+
+
+def _check_listed(plan: Plan, declared: dict[str, frozenset[str]]) -> None:
+    """Reports what of a partial plan's values cannot be trained; the ends of ranges are among them unless values are drawn between them."""
+    if plan.method == "random":
+        listed = {name: parameter for name, parameter in plan.parameters.items() if parameter.distribution is None}
+        plan = dataclasses.replace(plan, parameters=listed, extensions=plan.extensions.restricted(listed.keys()))
+    if plan.parameters:
+        points, _ = _probes(plan, declared)
+        list(_trials(plan, points))
 
 
 def _probes(plan: Plan, declared: dict[str, frozenset[str]]) -> tuple[list[Point], bool]:

@@ -48,8 +48,11 @@ class Plan:
     partial: bool = False
 
 
-def read_plan(root: Cursor, default_name: str) -> Plan | None:
-    """The plan of a file, of what could be read of it; None when there is no use in expanding it. Problems are reported either way."""
+def read_plan(root: Cursor, default_name: str, *, stored: bool = False) -> Plan | None:
+    """The plan of a file, of what could be read of it; None when there is no use in expanding it. Problems are reported either way.
+
+    Of a `stored` file the metric is believed: an earlier nftlab let it be launched.
+    """
     keys = root.known(KEYS, REFUSED)
     if not isinstance(root.value, dict):
         return None
@@ -64,19 +67,16 @@ def read_plan(root: Cursor, default_name: str) -> Plan | None:
     extensions = read_extensions(keys.get("nftlab"), parameters, method)
     pruner = _pruner(keys.get("early_terminate"), extensions)
     _repeats(parameters, extensions)
-    _recorded(metric.name, keys.get("metric"), parameters)
-    if metric.name.startswith("test/") and (method == "bayes" or pruner):
-        who = "a search" if method == "bayes" else "a pruner"
-        keys["metric"].fail(
-            f"{who} would choose by the test set; write metric: {{name: {metric.name.replace('test/', 'val/')}}}", at_key=True
-        )
+    if "metric" in keys and not stored:
+        _recorded(metric.name, keys["metric"], parameters)
+        _honest(metric.name, keys["metric"], method, pruner)
     whole = {key: parameter for key, parameter in parameters.items() if parameter}
     if not whole or not {"algorithm", "network", "dataset"}.isdisjoint(parameters.keys() - whole.keys()):
         return None  # what these would decide could only be guessed
     partial = method is None or len(whole) < len(parameters) or (method != "grid" and not run_cap)
     if partial:
         extensions = extensions.restricted(whole.keys())
-    return Plan(name, method or "grid", metric, whole, run_cap, extensions, pruner, _notes(keys), keys, partial)
+    return Plan(name, method or "random", metric, whole, run_cap, extensions, pruner, _notes(keys), keys, partial)
 
 
 def _name(at: Cursor | None, root: Cursor, default: str) -> str:
@@ -111,18 +111,26 @@ def _metric(at: Cursor | None) -> Metric:
     for key in ("impute", "impute_while_running"):
         if key in keys and keys[key].value is not False:
             keys[key].one_of(("worst", "best", "latest", "false"))
-    return Metric(name or Metric.name, goal or Metric.goal)
+    return Metric(Metric.name if name is None else name, goal or Metric.goal)
 
 
-def _recorded(name: str, at: Cursor | None, parameters: dict[str, Parameter | None]) -> None:
-    """Reports a metric that a listed algorithm never records."""
-    entries = at.entries() if at and isinstance(at.value, dict) else None
-    if not entries or name in METRICS:
+def _honest(name: str, at: Cursor, method: str | None, pruner: Pruner | None) -> None:
+    """Reports a search or a pruner that would choose by the test set."""
+    if name in METRICS and name.startswith("test/") and (method == "bayes" or pruner):
+        who = "a search" if method == "bayes" else "a pruner"
+        at.fail(f"{who} would choose by the test set; write metric: {{name: {name.replace('test/', 'val/')}}}", at_key=True)
+
+
+def _recorded(name: str, at: Cursor, parameters: dict[str, Parameter | None]) -> None:
+    """Reports a metric that a listed algorithm never records; where algorithms could not be read, one that none records."""
+    entries = at.entries() if isinstance(at.value, dict) else None
+    if not entries or "name" not in entries or not parameters or name in METRICS:
         return
     written = parameters.get("algorithm", Parameter("algorithm", entries["name"], (Option(Hypers.algorithm, entries["name"]),)))
     listed = [option.value for option in written.options] if written else list(ALGORITHMS)
     curves = {algorithm: set(ALGORITHMS[algorithm].curves) for algorithm in listed if algorithm in ALGORITHMS}
-    if lacking := [algorithm for algorithm, of_it in curves.items() if name not in of_it]:
+    lacking = [algorithm for algorithm, of_it in curves.items() if name not in of_it]
+    if lacking and (written or len(lacking) == len(curves)):
         allowed = [*METRICS, *sorted(set.intersection(*curves.values()))]
         what = f"{show(name)} is no curve of {' and '.join(lacking)}"
         entries["name"].fail(f"{what}; allowed: {', '.join(allowed)}{nearest(name, allowed)}")

@@ -26,10 +26,13 @@ def load(path: str | Path) -> Sweep:
     return read_one[0]
 
 
-def load_text(text: str, where: str = "<sweep>", *, name: str = "sweep") -> Sweep:
-    """The sweep of a text; `where` names it in messages, `name` is used when the text has no `name:`. Raises SpecError."""
+def load_text(text: str, where: str = "<sweep>", *, name: str = "sweep", stored: bool = False) -> Sweep:
+    """The sweep of a text; `where` names it in messages, `name` is used when the text has no `name:`. Raises SpecError.
+
+    `stored`: it was launched, so what only a launch refuses is let pass.
+    """
     problems = Problems(where)
-    read_one = _read(text, problems, name)
+    read_one = _read(text, problems, name, stored)
     problems.raise_any()
     assert read_one is not None, "a text without problems has a sweep"
     return read_one[0]
@@ -39,7 +42,7 @@ def pruner_of(text: str) -> tuple[Pruner, Metric] | None:
     """What ends the jobs of a text's sweep early, and the curve it looks at; its trials are not expanded for it."""
     problems = Problems("<sweep>")
     root = read(text, problems)
-    plan = read_plan(root, "sweep") if root else None
+    plan = read_plan(root, "sweep", stored=True) if root else None
     problems.raise_any()
     return (plan.pruner, plan.metric) if plan and plan.pruner else None
 
@@ -89,10 +92,10 @@ def _name_of(file: Path) -> str:
     return "/".join(parts[below + 1 :])
 
 
-def _read(text: str, problems: Problems, default_name: str) -> tuple[Sweep, Cursor] | None:
+def _read(text: str, problems: Problems, default_name: str, stored: bool = False) -> tuple[Sweep, Cursor] | None:
     """The sweep of a text and where its name stands; None after reporting why there is none."""
     root = read(text, problems)
-    plan = read_plan(root, default_name) if root else None
+    plan = read_plan(root, default_name, stored=stored) if root else None
     expansion = expand(plan) if plan else None
     if root is None or plan is None or expansion is None or problems:
         return None

@@ -28,9 +28,14 @@ class Searched:
 
     name: str
     source: str
-    active: bool
+    state: str
     proposed: int
     untold: bool
+
+    @property
+    def active(self) -> bool:
+        """Whether it goes on now."""
+        return self.state == "active"
 
 
 @dataclass(frozen=True)
@@ -52,18 +57,18 @@ def searches(engine: Engine, *, above: int | None = None) -> list[Searched]:
     query = query.where(sweeps.c.method == "bayes", *([sweeps.c.priority > above] if above is not None else []))
     with engine.connect() as connection:
         rows = connection.execute(query.order_by(sweeps.c.priority.desc(), sweeps.c.launched_at, sweeps.c.name)).all()
-    return [Searched(row.name, row.source, row.state == "active", row.proposed, bool(row.untold)) for row in rows]
+    return [Searched(row.name, row.source, row.state, row.proposed, bool(row.untold)) for row in rows]
 
 
 def to_propose(engine: Engine, *, sweep: str | None = None) -> int:
-    """How many jobs the samplers of active searches (of one `sweep`) have still to propose."""
+    """How many jobs the samplers of active searches have still to propose; of one `sweep`, also while it is paused."""
     from nftlab.spec import load_text
 
     left = 0
     for searched in searches(engine):
-        if searched.active and sweep in (None, searched.name):
+        if searched.active if sweep is None else searched.name == sweep and searched.state != "stopped":
             try:
-                file = load_text(searched.source, where=f"the stored file of sweep {searched.name}", name=searched.name)
+                file = load_text(searched.source, where=f"the stored file of sweep {searched.name}", name=searched.name, stored=True)
             except SpecError:  # of an older nftlab: nothing can be proposed from it any more
                 continue
             left += max(file.asked - searched.proposed, 0) * len(file.seeds)

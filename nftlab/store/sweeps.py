@@ -112,7 +112,7 @@ def asked_for(engine: Engine, name: str, source: str) -> tuple[set[tuple[str, in
     """
     from nftlab.spec import load_text
 
-    sweep = load_text(source, where=f"the stored file of sweep {name}")
+    sweep = load_text(source, where=f"the stored file of sweep {name}", stored=True)
     keys = [trial.key for trial in sweep.trials] if sweep.search is None else _proposed(engine, name)[: sweep.asked]
     return {(key, seed) for key in keys for seed in sweep.seeds}, (sweep.asked - len(keys)) * len(sweep.seeds)
 
@@ -185,7 +185,7 @@ def _refuse_change(engine: Engine, sweep: Sweep) -> None:
         return
     with engine.connect() as connection:
         source = connection.execute(select(sweeps.c.source).where(sweeps.c.name == sweep.name)).scalar_one()
-    before = load_text(source, where=f"the stored file of sweep {sweep.name}")
+    before = load_text(source, where=f"the stored file of sweep {sweep.name}", stored=True)
     if before.search is None or (before.search.space.identity, before.metric) != (sweep.search.space.identity, sweep.metric):
         what = f"sweep {sweep.name} goes on from {len(keys)} proposed trials, so its parameters and metric cannot change"
         raise ConfigError(what, "give the changed search another name, or change only run_cap, seeds and settings")

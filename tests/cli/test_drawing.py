@@ -95,4 +95,11 @@ def test_what_is_longer_than_a_line_stays_in_one_piece(drawn: Drawn) -> None:
 
 
 def test_a_table_without_rows_has_its_heading(drawn: Drawn) -> None:
-    assert drawn(80, SWEEP_COLUMNS, [], ("jobs", *STATES, "recorded")) == ["sweep sweep is trained left launched (UTC)"]
+    assert " ".join(drawn(80, SWEEP_COLUMNS, [], ("jobs", *STATES, "recorded"))) == " ".join(SWEEP_COLUMNS)
+    assert " ".join(drawn(40, SWEEP_COLUMNS, [], ("jobs", *STATES, "recorded"))) == " ".join(SWEEP_COLUMNS)
+
+
+def test_wide_characters_are_folded_and_not_cut(drawn: Drawn) -> None:
+    cell = "日本語テスト foo bar baz foo bar baz 12345"
+    for width in range(24, 60):
+        assert "".join(drawn(width, ["name", "text"], [["a", cell]], ())).count("…") == 0, width

@@ -57,6 +57,9 @@ def test_a_search_from_launch_to_report(searching: Invoke) -> None:
     assert read(searching("status", "--json"))["to_propose"] == 2
     shown = read(searching("sweep", "show", "found", "--json"))
     assert (shown["to_propose"], shown["progress"]) == (2, 0.3333)
+    searching("sweep", "pause", "found")
+    assert read(searching("sweep", "show", "found", "--json"))["to_propose"] == 2
+    searching("sweep", "resume", "found")
     assert "jobs: 4, 2 running, 2 done; 2 still to be proposed, what is left is without them" in searching("sweep", "show", "found").stdout
     assert searching("report", "report.yaml").exit_code == 0
     queue.prune([(other, "behind") for other in others])

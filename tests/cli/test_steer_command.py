@@ -94,7 +94,9 @@ def test_extend_says_what_is_new_and_adds_only_that(launched: Invoke, folder: Pa
     for told in ("small: new seeds 2", "small: new eta_max 4000.0"):
         assert told in preview.stderr
     assert sum(queue.counts().values()) == JOBS
-    found = read(launched("sweep", "extend", "small.yaml", "--json", "--priority", "2"))
+    extended = launched("sweep", "extend", "small.yaml", "--json", "--priority", "2")
+    assert "keeps its priority" not in extended.stderr
+    found = read(extended)
     counts = {"jobs_added": 6, "jobs_known": 6, "to_propose": 0, "dropped": 0}
     assert found == {"sweep": "small", **counts, "seeds": [2], "values": {"eta_max": [4000.0]}}
     assert (queue.counts()["queued"], queue.counts()["running"], shown(launched)["priority"]) == (11, 1, 2)

@@ -153,6 +153,7 @@ def test_verify_of_a_file_looks_at_what_it_asks_for_by_now(launched: Invoke, fol
     assert (found.exit_code, found.stdout) == (1, "small: complete, 6 runs recorded exactly once; 3 not launched\n")
     assert "asks for 3 runs that were never launched; nftlab sweep extend small.yaml --db db/nftlab.sqlite" in found.stderr
     assert launched("sweep", "verify", "small").exit_code == 0
+    assert read(launched("sweep", "verify", "small.yaml", "--json"))["not_launched"] == 3
     launched("sweep", "extend", "small.yaml")
     assert launched("sweep", "verify", "small.yaml").stdout == "small: 6 of 9 recorded; 3 queued\n"
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from nftlab.spec import load_text, pruner_of
+
 Problems = Callable[[str], list[str]]
 
 
@@ -207,9 +209,28 @@ def test_what_could_be_read_is_checked_beside_what_could_not(problems: Problems,
             "'nft/delta' is no curve of ct; allowed: train/loss, train/error, val/loss, val/error, test/loss, test/error",
         ),
         ("[ct, eef]", "nft/eta", "'nft/eta' is no curve of ct and eef;"),
+        ("[ct]", "''", "'' is no curve of ct;"),
     ],
 )
 def test_a_metric_is_a_curve_of_every_listed_algorithm(problems: Problems, listed: str, metric: str, told: str | None) -> None:
     found = problems(f"method: grid\nmetric: {{name: {metric}}}\nparameters: {{algorithm: {{values: {listed}}}}}\n")
     assert len(found) == (told is not None)
     assert all(problem.startswith(f"2:16: metric.name: {told}") for problem in found), found
+
+
+def test_nothing_is_said_of_values_that_nobody_wrote(problems: Problems) -> None:
+    """The ends of ranges are not drawn, and what a list of algorithms that cannot be read would record is not known."""
+    ranges = "data_share: {min: 0.0, max: 1.0}, lr: {distribution: normal, mu: 0.001, sigma: 0.0004}"
+    for head in ("method: random\nrun_cap: 5", "method: random", "run_cap: 5"):
+        (found, *others) = problems(f"{head}\nparameters: {{{ranges}, epochs: {{valu: 3}}}}")
+        assert len(others) == (head != "method: random\nrun_cap: 5"), [found, *others]
+    assert len(problems("method: grid\nmetric: {name: nft/eta}\nparameters: {algorithm: nft}")) == 1
+    assert len(problems("method: grid\nmetric: {name: nft/eta}\n")) == 1
+    assert len(problems("method: bayes\nrun_cap: 2\nmetric: {name: test/eror}\nparameters: {lr: {min: 0.1, max: 1}}")) == 1
+
+
+def test_the_metric_of_a_stored_file_is_believed(problems: Problems) -> None:
+    text = "method: grid\nmetric: {name: test/error}\nparameters: {lr: {value: 1}}\nnftlab: {pruner: {name: median}}\n"
+    assert problems(text)
+    assert load_text(text, stored=True).metric.name == "test/error"
+    assert pruner_of(text) is not None
