@@ -29,9 +29,11 @@ Say = Callable[[str], None]
 class Proposer:
     """One worker's way to the samplers; Optuna is loaded when there is something to ask or to tell."""
 
-    def __init__(self, engine: Engine, me: Worker, say: Say, *, lease: float = TURN) -> None:
+    def __init__(self, engine: Engine, me: Worker, say: Say, *, lease: float = TURN, without: Collection[str] = ()) -> None:
+        self._without = without  # sweeps that are left to others, by now
         self._engine, self._me, self._say, self._lease = engine, me, say, lease
         self._storage: Any = None
+        self._spent: set[tuple[str, int]] = set()  # searches whose parameters allowed nothing new beyond so many trials
         self.broken: set[str] = set()  # searches that cannot go on, which stops neither the others nor the worker
 
     def left(self) -> bool:
@@ -57,7 +59,11 @@ class Proposer:
         return added
 
     def _sound(self, above: int | None = None) -> list[table.Searched]:
-        return [searched for searched in table.searches(self._engine, above=above) if searched.name not in self.broken]
+        return [
+            searched
+            for searched in table.searches(self._engine, above=above)
+            if searched.name not in self.broken and searched.name not in self._without
+        ]
 
     @contextmanager
     def _apart(self, name: str) -> Iterator[None]:
@@ -85,7 +91,7 @@ class Proposer:
             with told_plainly(self._engine):
                 mine = _Turn(self._engine, Study(self._storage, searched.name, sweep.metric), sweep, turn, self._lease)
                 mine.reconcile()
-                return mine.propose(places, self._me, self._say) if places and searched.active else 0
+                return mine.propose(places, self._me, self._say, self._spent) if places and searched.active else 0
         except OutageError:
             raise
         except Exception:
@@ -118,9 +124,12 @@ class _Turn:
         for number in self._study.lost(set(known)) if self._renewed() else ():
             self._study.discard(number)
 
-    def propose(self, places: int, me: Worker, say: Say) -> int:
-        """Ask for trials and put them into the table; returns the number of jobs."""
+    def propose(self, places: int, me: Worker, say: Say, spent: set[tuple[str, int]]) -> int:
+        """Ask for trials and put them into the table; returns the number of jobs. `spent` is kept up: (sweep, trials) with none left."""
         keys = set(table.proposed(self._engine, self._sweep.name).values())
+        if (self._sweep.name, len(keys)) in spent:
+            table.exhausted(self._engine, self._sweep.name, self._turn)
+            return 0
         room, startup = self._search.run_cap - len(keys), self._search.sampler.startup - len(keys)
         added = 0
         for _ in range(min(room, max(1, places // len(self._sweep.seeds), startup))):
@@ -135,6 +144,7 @@ class _Turn:
                 f"{self._sweep.name}: all {len(keys)} configurations that its parameters allow are proposed, run_cap asks for more: stopped"
             )
             table.exhausted(self._engine, self._sweep.name, self._turn)
+            spent.add((self._sweep.name, len(keys)))
         return added
 
     def _renewed(self) -> bool:

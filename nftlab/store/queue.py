@@ -36,6 +36,7 @@ class Queue:
         self.lease = float(lease)
         self.stalled_after = float(stalled_after)
         self._backoff = backoff
+        self.left: set[str] = set()  # sweeps whose jobs are left to other workers
         self._engine = engine
         self._patience = max(2 * self.lease, 30.0) if patience is None else patience
         self._pardon_ends = 0.0  # on the monotonic clock
@@ -45,7 +46,7 @@ class Queue:
     def peek(self, skipped: Iterable[str] = ()) -> dict[str, Any] | None:
         """`config`, `pack_key`, `alone` and `priority` of the first claimable job whose pack key is not `skipped`."""
         with session(self._engine, None) as talk:
-            rows = talk.ask("peek", skipped=talk.among(skipped))
+            rows = talk.ask("peek", skipped=talk.among(skipped), left=talk.among(self.left))
         if not rows:
             return None
         head = rows[0]
@@ -57,7 +58,7 @@ class Queue:
         Those of the pack keys `skipped` do not count as waiting.
         """
         with session(self._engine, None) as talk:
-            return int(talk.ask("claimable", pack_key=pack_key, most=most, skipped=talk.among(skipped))[0].n)
+            return int(talk.ask("claimable", pack_key=pack_key, most=most, skipped=talk.among(skipped), left=talk.among(self.left))[0].n)
 
     def claim(
         self, worker: Worker, k: int, circumstances: dict[str, Any], *, pack_key: str | None = None, join: bool = False
@@ -197,7 +198,8 @@ class Queue:
     def _take(self, sentence: str, wanted: dict[str, Any], circumstances: dict[str, Any], *, regardless: bool) -> list[Claim]:
         """Claim in one transaction; nothing while a lease has run out, unless `regardless` of that."""
         with session(self._engine, self._patience, at_once=self._at_once) as talk:
-            rows = talk.ask(sentence, **wanted, regardless=regardless, circumstances=json.dumps(circumstances))
+            asked = {**wanted, "regardless": regardless, "circumstances": json.dumps(circumstances)}
+            rows = talk.ask(sentence, **asked, left=talk.among(self.left))
             rows.sort(key=lambda row: (-row.priority, row.id))
             if self._at_once or not rows:
                 return [_claim(row, row.attempt_id) for row in rows]

@@ -30,7 +30,7 @@ SELECT claimed.*, tries.id AS attempt_id FROM claimed JOIN tries ON tries.job_id
 WORDS: dict[str, dict[str, str]] = {
     "sqlite": {
         "now": _SQLITE_NOW,
-        "ready": f"{_READY} {_SQLITE_NOW}",
+        "ready": f"{_READY} {_SQLITE_NOW} AND sweep NOT IN (SELECT value FROM json_each(:left))",
         "among": "IN (SELECT value FROM json_each(:ids))",
         "unskipped": "pack_key NOT IN (SELECT value FROM json_each(:skipped))",
         "in_pack": "IN (SELECT id FROM pack)",
@@ -46,7 +46,7 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "postgresql": {
         "now": _POSTGRES_NOW,
-        "ready": f"{_READY} {_POSTGRES_NOW}",
+        "ready": f"{_READY} {_POSTGRES_NOW} AND sweep <> ALL(CAST(:left AS text[]))",
         "among": "= ANY(CAST(:ids AS bigint[]))",
         "unskipped": "pack_key <> ALL(CAST(:skipped AS text[]))",
         "in_pack": "= ANY(ARRAY(SELECT id FROM pack))",  # IN would read the whole table: the planner expects a pack of thousands

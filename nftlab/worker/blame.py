@@ -36,12 +36,17 @@ def judge(run: PackRun, failure: Failed) -> None:
         run.hand_back(failure.kind)
         raise SickNodeError(failure.error)
     suspects = [claim for claim in run.held.values() if failure.attempt in (None, claim.attempt_id)]
-    if run.met > 1:
+    if failure.kind == "config":
+        strangers = [claim for claim in suspects if run.session.leaves_to_others(claim, failure.error)]
+        run.hand_back("other-code", strangers)
+        suspects = [claim for claim in suspects if claim not in strangers]
+    if run.met > 1 and suspects:
         _part_company(run, failure, suspects)
         return
     for claim in suspects:
-        if failure.kind == "config" and run.session.leaves_to_others(claim, failure.error):
-            run.hand_back("other-code", [claim])
+        if failure.kind == "memory" and run.berth.choice.recorded:
+            run.session.sizes.spare(run.berth.choice.kind)  # recordings take memory: once more without them, at no retry
+            run.hand_back("out-of-memory", [claim])
             continue
         if failure.kind != "config":
             _suspect_machine(run, [claim])

@@ -42,6 +42,11 @@ class Choice:
             table.setdefault(speed.way, {})[speed.lanes] = float(f"{speed.seconds:.3g}")
         return {"way": self.way, "speeds": table}
 
+    @property
+    def recorded(self) -> bool:
+        """Whether steps are recorded, which takes memory."""
+        return self.way.endswith("-graph")
+
     def outgrown(self, waiting: int) -> bool:
         """Whether so many waiting jobs are worth another choice."""
         return self.open and waiting >= 2 * self.lanes
@@ -57,10 +62,15 @@ class Sizes:
         self._engine, self._asked, self._measure, self._say = engine, asked, measure, say
         self._limits: dict[str, int] = {}  # pack key → the largest pack that this machine's memory takes
         self._tried: dict[str, int] = {}  # cost key → the largest pack that was to be measured here
+        self._spared: set[str | None] = set()  # cost keys of which not even one lane can be recorded in this machine's memory
 
     def limit(self, pack_key: str, size: int) -> None:
         """From now on trains at most `size` such jobs at once."""
         self._limits[pack_key] = max(1, size)
+
+    def spare(self, kind: str | None) -> None:
+        """From now on trains such jobs one by one and as they are, nothing recorded."""
+        self._spared.add(kind)
 
     def places(self, pack_key: str, choice: Choice) -> int:
         """How many jobs of a pack may train at once by now."""
@@ -76,6 +86,8 @@ class Sizes:
         kind, most = cost_key(hypers), self._asked or MOST
         cap = 1 if head["alone"] else min(most, self._limits.get(head["pack_key"], most))
         speeds = self._known(where(ready), kind)
+        if kind in self._spared:
+            return Choice(1, "apart", kind, tuple(speeds))
         if self._asked == 1:
             return Choice(1, single, kind, tuple(speeds))
         if sizes := self._untried(kind, speeds, min(cap, waiting)):
@@ -86,8 +98,8 @@ class Sizes:
             near = min(like, key=lambda speed: (abs(speed.lanes - cap), speed.seconds), default=None)
             return Choice(cap, near.way if near else single if cap == 1 else "mapped", kind, tuple(speeds))
         best = fastest(speeds, cap)
-        if best is None:
-            return Choice(1, single, kind)
+        if best is None:  # where it could not be measured, recordings may have taken too much memory
+            return Choice(1, "apart" if kind in self._tried else single, kind)
         return Choice(best.lanes, best.way, kind, tuple(speeds), bool(self._larger(kind, speeds, cap)))
 
     def observed(self, kind: str | None, ready: Ready, pace: Pace) -> None:

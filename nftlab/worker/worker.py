@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import socket
+import time
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -34,6 +36,7 @@ from nftlab.worker.warm import WarmTrainer
 
 LOCKED = 5.0  # seconds that a write waits for a locked SQLite file before training goes on without the table; at most a third of the lease
 HUNG, HUNG_HURRIED = 60.0, 8.0  # seconds that a Postgres server may take to answer, longer than it waits for rows; and after a stop
+PATIENT = 60.0  # seconds until samplers that did not answer are asked again while there is other work
 POLL = 1.0  # seconds between looks at an empty queue, give or take a quarter
 TRACKING, TRACKING_HURRIED = 60.0, 10.0  # seconds that trackers get at the end, and after a stop
 
@@ -80,9 +83,11 @@ class Session:
         spawn = partial(trainer, options.device, options.runs, deterministic=options.deterministic)
         self._warm = WarmTrainer(spawn, engine, signals, display.say)
         self._unloadable: dict[str, UnloadableError] = {}  # pack keys whose data set cannot be loaded here
+        self._refused: UnloadableError | None = None  # why sweeps of other code were left to others
+        self._asking = -math.inf  # from when on samplers may be asked though jobs wait, on the monotonic clock
         self._compared: set[tuple[str, str | None, str | None]] = set()  # sweeps and the code of ours that theirs was compared with
         self.sizes = Sizes(engine, None if options.pack == "auto" else int(options.pack), self._warm.measure, display.say)
-        self.proposer = Proposer(engine, self.me, display.say)
+        self.proposer = Proposer(engine, self.me, display.say, without=self.queue.left)
         self.referee = Referee(engine)
         self._room = 1 if options.pack == "auto" else int(options.pack)  # places that proposals are to fill
         self._streak: dict[int, list[Claim]] = {}  # what failed together here since the last attempt that did not, by its first
@@ -165,13 +170,14 @@ class Session:
         self.display.failed(claim, error)
 
     def leaves_to_others(self, claim: Claim, error: str) -> bool:
-        """Whether a job that cannot run here may run with the code that its sweep was launched from; then its kind is left alone here."""
+        """Whether a job that cannot run here may run with the code that its sweep was launched from; then the sweep is left alone here."""
         what = next(other_code(self.engine, {claim.sweep}, self._warm.code, known=True), None)
         if what is None:
             return False
         refusal = UnloadableError(f"{what}, in which {error}", "check out the code that was launched, or launch again from this")
-        self._unloadable[claim.pack_key] = refusal
-        self.display.say(f"such jobs are left to others: {refusal}")
+        self._refused = refusal
+        self.queue.left.add(claim.sweep)
+        self.display.say(f"its jobs are left to others: {refusal}")
         return True
 
     def suspect(self, claims: list[Claim]) -> list[list[Claim]]:
@@ -197,12 +203,14 @@ class Session:
 
         That is when jobs of another kind and higher priority wait, or so many of this one that a larger pack may pay.
         """
+        if (free := self._allowed(free, len(held))) < 1:
+            return []
         waiting = self._claimable(berth.pack_key)
         if not waiting:
             self.queue.reclaim(self.me)
         if self._propose(free) or not waiting:
             waiting = self._claimable(berth.pack_key)
-        size = self._allowed(min(free, waiting), len(held))
+        size = min(free, waiting)
         if size < 1 or self.signals.stop or berth.choice.outgrown(waiting):
             return []
         noted = berth.noted | {"beside": [claim.job_key for claim in held]}
@@ -236,7 +244,7 @@ class Session:
         return None
 
     def _head(self) -> dict[str, Any] | None:
-        """The first claimable job, those on data that cannot be loaded here left out. Raises UnloadableError when there are only such."""
+        """The first claimable job that can train here. Raises UnloadableError when there are only others."""
         head = self.queue.peek(self._unloadable)
         if head is None:
             self.queue.reclaim(self.me)
@@ -245,6 +253,8 @@ class Session:
             head = self.queue.peek(self._unloadable)
         if head is None and self._unloadable and (left := self.queue.peek()) and (error := self._unloadable.get(left["pack_key"])):
             raise error
+        if head is None and self._refused and Queue(self.engine).peek():
+            raise self._refused
         return head
 
     def _claimable(self, pack_key: str) -> int:
@@ -255,9 +265,18 @@ class Session:
         if self.signals.stop:
             return False
         head = self.queue.peek()
-        if head is not None and self._unloadable:
-            return False  # what is proposed may be on the same data, and nobody here could train it
-        return self.proposer.propose(places, above=None if head is None else head["priority"]) > 0
+        if head is None:
+            return self.proposer.propose(places) > 0
+        # What waits can train whatever becomes of the samplers, and the places are those of another kind of job. On data that
+        # cannot be loaded here nobody could train what is proposed.
+        if self._unloadable or time.monotonic() < self._asking:
+            return False
+        try:
+            return self.proposer.propose(1, above=head["priority"]) > 0
+        except OutageError as error:
+            self._asking = time.monotonic() + PATIENT
+            self.display.say(f"samplers are asked again in {PATIENT:.0f} s: {error.args[0]}")
+            return False
 
     def _allowed(self, size: int, held: int = 0) -> int:
         """At most `size` jobs beside those held, and no more than `--max-jobs` leaves."""

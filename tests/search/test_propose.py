@@ -297,3 +297,31 @@ def test_optuna_waits_for_no_rows_for_long_and_keeps_no_connection(postgres: Eng
     with asking._storage.engine.connect() as connection:
         shown = [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in ("lock_timeout", "idle_in_transaction_session_timeout")]
     assert shown == ["5s", "30s"]
+
+
+def test_a_search_with_nothing_new_left_is_said_to_be_so_once(sqlite: Engine) -> None:
+    launch(
+        sqlite,
+        search(8, seeds=1, parameters="  dataset: {value: digits}\n  lr: {values: [1e-2, 1e-3]}\n  epochs: {min: 1, max: 4}\n"),
+        code=CODE,
+    )
+    said: list[str] = []
+    asking, queue = proposer(sqlite, said), Queue(sqlite)
+    while asking.propose(9):
+        pass
+    assert said == []
+    sql(sqlite, "UPDATE sweeps SET source = replace(source, 'run_cap: 8', 'run_cap: 9')")
+    assert [asking.propose(9) for _ in range(3)] == [0, 0, 0]
+    assert len(said) == 1, said
+    train_all(queue)
+    asking.propose(9)
+    assert sql(sqlite, "SELECT state FROM sweeps")[0].state == "stopped"
+
+
+def test_nothing_is_proposed_for_what_is_left_to_others(sqlite: Engine) -> None:
+    launch(sqlite, search(4), code=CODE)
+    without: set[str] = set()
+    asking = Proposer(sqlite, ME, print, without=without)
+    assert asking.propose(1) > 0
+    without.add("s")
+    assert (asking.propose(9), asking.left()) == (0, False)

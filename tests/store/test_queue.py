@@ -375,7 +375,7 @@ def _freeze(frozen: Engine, claim: Claim, until: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("sentence", ["claim", "claim_of", "peek", "expired", "unfinished"])
 def test_what_workers_ask_all_day_never_reads_the_whole_table(sqlite: Engine, sentence: str) -> None:
-    asked = dict.fromkeys(("k", "lease", "stalled_after", "pack_key", "regardless"), 1) | {"skipped": "[]"}
+    asked = dict.fromkeys(("k", "lease", "stalled_after", "pack_key", "regardless"), 1) | {"skipped": "[]", "left": "[]"}
     plan = [step.detail for step in sql(sqlite, f"EXPLAIN QUERY PLAN {sentences('sqlite')[sentence]}", **asked)]
     reads = [step for step in plan if re.match(r"(SCAN|SEARCH) jobs", step)]
     assert reads
@@ -447,3 +447,16 @@ def test_a_refund_leaves_what_was_given_up_in_a_stopped_sweep(engine: Engine, qu
     cancel(engine, "s")
     assert queue.refund(claims, ANN, cause="sick-node") == 0
     assert row(engine, claims[0]).state == "quarantined"
+
+
+def test_sweeps_left_to_others_are_not_seen(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=2), code=CODE)
+    launch(engine, make_sweep(trials=1, seeds=3, name="other"), code=CODE)
+    queue.left.add("s")
+    head = queue.peek()
+    assert head is not None
+    assert queue.claimable(head["pack_key"], 9) == 3
+    assert [claim.sweep for claim in queue.claim(ANN, 1, {})] == ["other"]
+    assert [claim.sweep for claim in queue.claim(ANN, 9, {}, pack_key=head["pack_key"], join=True)] == ["other"] * 2
+    assert queue.peek() is None
+    assert (queue.counts()["queued"], queue.drained()) == (2, False)

@@ -65,9 +65,14 @@ def test_a_job_that_older_code_does_not_understand_is_left_to_newer(call: Call, 
         table.execute("UPDATE jobs SET config = json_set(config, '$.label_smoothing', 0.1)")
     worked = call("edited", "worker", "--drain", "--no-wandb", "--device", "cpu")
     assert worked.returncode == 69, worked.stderr
-    assert "such jobs are left to others: sweep tiny was launched from code" in worked.stderr
+    assert "its jobs are left to others: sweep tiny was launched from code" in worked.stderr
     assert "label_smoothing" in worked.stderr
     assert '"queued": 1' in call("launched", "status", "--json").stdout
+    (tmp_path / "own.yaml").write_text(SWEEP.replace("tiny", "own"))
+    assert call("edited", "sweep", "launch", "../own.yaml").returncode == 0
+    both = call("edited", "worker", "--drain", "--no-wandb", "--device", "cpu")
+    assert both.returncode == 69, both.stderr
+    assert '"done": 1' in call("launched", "status", "--sweep", "own", "--json").stdout, "a sweep of like jobs is trained"
     assert call("launched", "worker", "--drain", "--no-wandb", "--device", "cpu").returncode == 1
     assert '"failed": 1' in call("launched", "status", "--json").stdout
 

@@ -89,6 +89,19 @@ def test_a_lane_alone_is_recorded_on_a_gpu_though_nothing_was_measured(lab: Lab)
     assert machine.orders == []
 
 
+def test_what_does_not_fit_recorded_is_trained_as_it_is(lab: Lab) -> None:
+    lab.sweep()
+    unmeasured = Sizes(lab.engine, None, lambda order: None, print)
+    assert unmeasured.choose(lab.queue.peek() or {}, 9, GPU).way == "apart"
+    for asked in (None, 1):
+        machine = Machine(lab, best=14, asked=asked)
+        choice = machine.sizes.choose(machine.head, 1, GPU)
+        assert (choice.way, choice.recorded) == ("apart-graph", True)
+        machine.sizes.spare(choice.kind)
+        again = machine.sizes.choose(machine.head, 9, GPU)
+        assert (again.lanes, again.way, again.recorded) == (1, "apart", False)
+
+
 def test_one_at_a_time_trains_the_same_way_whatever_was_measured(lab: Lab) -> None:
     lab.sweep(epochs=7)
     kind = Machine(lab, best=8).sizes.choose(lab.queue.peek() or {}, 1, HERE).kind
