@@ -46,7 +46,7 @@ class Queue:
     def peek(self, skipped: Iterable[str] = ()) -> dict[str, Any] | None:
         """`config`, `pack_key`, `alone` and `priority` of the first claimable job whose pack key is not `skipped`."""
         with session(self._engine, None) as talk:
-            rows = talk.ask("peek", skipped=talk.among(skipped), left=talk.among(self.left))
+            rows = self._ask(talk, "peek", skipped=talk.among(skipped))
         if not rows:
             return None
         head = rows[0]
@@ -58,7 +58,7 @@ class Queue:
         Those of the pack keys `skipped` do not count as waiting.
         """
         with session(self._engine, None) as talk:
-            return int(talk.ask("claimable", pack_key=pack_key, most=most, skipped=talk.among(skipped), left=talk.among(self.left))[0].n)
+            return int(self._ask(talk, "claimable", pack_key=pack_key, most=most, skipped=talk.among(skipped))[0].n)
 
     def claim(
         self, worker: Worker, k: int, circumstances: dict[str, Any], *, pack_key: str | None = None, join: bool = False
@@ -195,11 +195,16 @@ class Queue:
         """Queue finished jobs again from scratch: curve, checkpoint and result are forgotten, attempts kept. Returns how many."""
         return self._command("rerun", job_ids, by)
 
+    def _ask(self, talk: Session, sentence: str, **parameters: Any) -> list[Any]:
+        """The answer to a sentence that looks for jobs, without those of sweeps that are left to others."""
+        if self.left:
+            return talk.ask(f"{sentence}_left", **parameters, left=talk.among(self.left))
+        return talk.ask(sentence, **parameters)
+
     def _take(self, sentence: str, wanted: dict[str, Any], circumstances: dict[str, Any], *, regardless: bool) -> list[Claim]:
         """Claim in one transaction; nothing while a lease has run out, unless `regardless` of that."""
         with session(self._engine, self._patience, at_once=self._at_once) as talk:
-            asked = {**wanted, "regardless": regardless, "circumstances": json.dumps(circumstances)}
-            rows = talk.ask(sentence, **asked, left=talk.among(self.left))
+            rows = self._ask(talk, sentence, **wanted, regardless=regardless, circumstances=json.dumps(circumstances))
             rows.sort(key=lambda row: (-row.priority, row.id))
             if self._at_once or not rows:
                 return [_claim(row, row.attempt_id) for row in rows]

@@ -30,7 +30,8 @@ SELECT claimed.*, tries.id AS attempt_id FROM claimed JOIN tries ON tries.job_id
 WORDS: dict[str, dict[str, str]] = {
     "sqlite": {
         "now": _SQLITE_NOW,
-        "ready": f"{_READY} {_SQLITE_NOW} AND sweep NOT IN (SELECT value FROM json_each(:left))",
+        "ready": f"{_READY} {_SQLITE_NOW}",
+        "not_left": "sweep NOT IN (SELECT value FROM json_each(:left))",
         "among": "IN (SELECT value FROM json_each(:ids))",
         "unskipped": "pack_key NOT IN (SELECT value FROM json_each(:skipped))",
         "in_pack": "IN (SELECT id FROM pack)",
@@ -46,7 +47,8 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "postgresql": {
         "now": _POSTGRES_NOW,
-        "ready": f"{_READY} {_POSTGRES_NOW} AND sweep <> ALL(CAST(:left AS text[]))",
+        "ready": f"{_READY} {_POSTGRES_NOW}",
+        "not_left": "sweep <> ALL(CAST(:left AS text[]))",
         "among": "= ANY(CAST(:ids AS bigint[]))",
         "unskipped": "pack_key <> ALL(CAST(:skipped AS text[]))",
         "in_pack": "= ANY(ARRAY(SELECT id FROM pack))",  # IN would read the whole table: the planner expects a pack of thousands
@@ -258,4 +260,9 @@ TEMPLATES: dict[str, str] = {
         UPDATE jobs SET state = 'queued', retries = 0, losses = 0, not_before = 0, alone = false, epoch = 0, best_epoch = NULL,
             val_error = NULL, test_error = NULL, diverged = false, seconds = 0, checkpoint = NULL, checkpoint_sha = NULL,
             previous = NULL, previous_sha = NULL, error = NULL, started_at = NULL, finished_at = NULL WHERE id {among}""",
+}
+# The same for a worker that leaves some sweeps to others: few do, and the others are not to pay for it.
+TEMPLATES |= {
+    f"{name}_left": TEMPLATES[name].replace("{ready}", "{ready} AND {not_left}")
+    for name in ("claim", "claim_of", "claim_more", "claimable", "peek")
 }

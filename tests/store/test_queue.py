@@ -373,7 +373,7 @@ def _freeze(frozen: Engine, claim: Claim, until: Callable[[], object]) -> None:
         talk.ask("now")
 
 
-@pytest.mark.parametrize("sentence", ["claim", "claim_of", "peek", "expired", "unfinished"])
+@pytest.mark.parametrize("sentence", ["claim", "claim_of", "peek", "claim_left", "claim_of_left", "peek_left", "expired", "unfinished"])
 def test_what_workers_ask_all_day_never_reads_the_whole_table(sqlite: Engine, sentence: str) -> None:
     asked = dict.fromkeys(("k", "lease", "stalled_after", "pack_key", "regardless"), 1) | {"skipped": "[]", "left": "[]"}
     plan = [step.detail for step in sql(sqlite, f"EXPLAIN QUERY PLAN {sentences('sqlite')[sentence]}", **asked)]
