@@ -24,9 +24,12 @@ TABLES = ("sweeps", "jobs", "attempts", "transitions", "epoch_rows")
 
 
 def everything(lab: Lab, asleep: str) -> tuple[dict[str, Any], dict[Path, bytes]]:
-    """All rows, and the content of all files but those that only the sleeper writes to: its attempts' folders, its copy of the W&B run."""
+    """All rows, and the content of all files but those that the sleeper may write to: its attempts' folders, and its tracker's copy.
+
+    Stopped between accepted rows and the tracker's thread, it mirrors its last accepted epochs when it wakes, with the values they have.
+    """
     rows = {table: sorted(map(str, sql(lab.engine, f"SELECT * FROM {table}"))) for table in TABLES}
-    kept = [path for path in lab.runs.rglob("*") if path.is_file() and path.parent.name != asleep and "wandb" not in path.parts]
+    kept = [path for path in lab.runs.rglob("*") if path.is_file() and path.parent.name != asleep and not {"wandb", "tracked"} & set(path.parts)]
     return rows, {path: path.read_bytes() for path in kept}
 
 
