@@ -68,11 +68,12 @@ def upgrade(url: str | None, *, regardless: bool = False) -> tuple[str | None, s
     Raises SchemaError while workers of the older schema hold jobs, unless `regardless`: they would go on with what they know of it.
     """
     engine = _engine(_parse(url))
-    if not regardless:
-        _refuse_live(engine)
-    before = _migrate(engine, only_if_empty=False)
-    engine.dispose()
-    return before, SCHEMA
+    try:
+        if not regardless:
+            _refuse_live(engine)
+        return _migrate(engine, only_if_empty=False), SCHEMA
+    finally:
+        engine.dispose()
 
 
 def shown(url: str | URL | None) -> str:
