@@ -22,7 +22,7 @@ DATA = [
         "mnist-rot",
         "made",
         "10,000 + 2,000 + 50,000",
-        "/tmp/data/mnist-rot/made-1-seed0",
+        "/lab/data/mnist-rot/made-1-seed0",
         "digits at random angles (Larochelle et al., 2007)",
     ],
     ["mnist-rot-back-image", "missing", "10,000 + 2,000 + 50,000", "nftlab data get mnist-rot-back-image", "none stated, cite [them]"],
@@ -80,7 +80,7 @@ def test_what_cannot_be_folded_becomes_a_block_for_each_row(drawn: Drawn) -> Non
     assert drawn(60, DATA_COLUMNS, DATA[:2]) == [
         "mnist-rot",
         "  status: made  rows: 10,000 + 2,000 + 50,000",
-        "  folder or command: /tmp/data/mnist-rot/made-1-seed0",
+        "  folder or command: /lab/data/mnist-rot/made-1-seed0",
         "  about: digits at random angles (Larochelle et al., 2007)",
         "mnist-rot-back-image",
         "  status: missing  rows: 10,000 + 2,000 + 50,000",
