@@ -74,7 +74,7 @@ def verify(
         raise NotFoundError(f"sweep {sweep!r} was never launched", f"nftlab sweep launch {name if file else 'FILE'}")
     with busy("verifying"):
         found = store.verify(engine, sweep)
-        new = _not_launched(engine, file, found["expected"]) if file else 0
+        new = _not_launched(engine, file) if file else 0
     if new:
         say(f"{name} asks for {new} runs that were never launched; nftlab sweep extend {name}{same_table(db)}")
     complete = store.complete(found)
@@ -211,12 +211,12 @@ def _added(results: list[LaunchResult]) -> None:
             say(f"{result.sweep}: {result.other_code} finished jobs ran with other code; --rerun runs them again")
 
 
-def _not_launched(engine: Engine, file: Sweep, expected: int) -> int:
-    """The jobs that a file asks for beyond what was launched, `expected` in all."""
+def _not_launched(engine: Engine, file: Sweep) -> int:
+    """The jobs that a file asks for beyond what was launched, those that its sampler would propose among them."""
     from nftlab import store
 
-    new = store.extension(engine, file).added
-    return max(new, file.asked * len(file.seeds) - expected) if file.search else new
+    found = store.extension(engine, file)
+    return found.added + max(found.to_propose - store.to_propose(engine, sweep=file.name), 0)
 
 
 def _brings(name: str, found: Extension, *, before: int) -> None:

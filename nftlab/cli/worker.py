@@ -57,23 +57,11 @@ def worker(
     Ctrl-C, SIGTERM, SIGUSR1 and the end of the budget finish the epoch and hand the jobs back; a second Ctrl-C stops at once.
     Several workers share the cores and leave together, with the most serious of their exit codes.
     """
+    given = locals()  # the options above, by their names
     from nftlab.worker import devices, run_crew, run_worker
 
-    options = asked(
-        db=db,
-        drain=drain,
-        drain_now=drain_now,
-        max_jobs=max_jobs,
-        pack=pack,
-        lease=lease,
-        stalled_after=stalled_after,
-        budget=budget,
-        patience=patience,
-        runs=runs,
-        no_wandb=no_wandb,
-        strict=strict,
-        deterministic=deterministic,
-    )
+    del given["device"]
+    options = asked(**given)
     crew = [replace(options, device=name) for name in devices(device)]
     raise typer.Exit(run_worker(crew[0]) if len(crew) == 1 else run_crew(crew, _member))
 

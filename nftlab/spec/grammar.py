@@ -11,7 +11,7 @@ from nftlab.spec.choosers import Pruner, read_early_terminate
 from nftlab.spec.document import Cursor, show
 from nftlab.spec.extensions import Extensions, read_extensions
 from nftlab.spec.model import Metric
-from nftlab.spec.parameters import MOST_POINTS, Option, Parameter, read_parameter
+from nftlab.spec.parameters import MOST_POINTS, Parameter, read_parameter
 
 IDLE = ("program", "command", "project", "entity")  # for W&B's own agents: accepted, and a note says they do nothing here
 LABELS = ("description", "apiVersion", "kind")
@@ -69,7 +69,7 @@ def read_plan(root: Cursor, default_name: str, *, stored: bool = False) -> Plan 
     _repeats(parameters, extensions)
     if "metric" in keys and not stored:
         _recorded(metric.name, keys["metric"], parameters)
-        _honest(metric.name, keys["metric"], method, pruner)
+        _not_by_test(metric.name, keys["metric"], method, pruner)
     whole = {key: parameter for key, parameter in parameters.items() if parameter}
     if not whole or not {"algorithm", "network", "dataset"}.isdisjoint(parameters.keys() - whole.keys()):
         return None  # what these would decide could only be guessed
@@ -114,7 +114,7 @@ def _metric(at: Cursor | None) -> Metric:
     return Metric(Metric.name if name is None else name, goal or Metric.goal)
 
 
-def _honest(name: str, at: Cursor, method: str | None, pruner: Pruner | None) -> None:
+def _not_by_test(name: str, at: Cursor, method: str | None, pruner: Pruner | None) -> None:
     """Reports a search or a pruner that would choose by the test set."""
     if name in METRICS and name.startswith("test/") and (method == "bayes" or pruner):
         who = "a search" if method == "bayes" else "a pruner"
@@ -126,11 +126,12 @@ def _recorded(name: str, at: Cursor, parameters: dict[str, Parameter | None]) ->
     entries = at.entries() if isinstance(at.value, dict) else None
     if not entries or "name" not in entries or not parameters or name in METRICS:
         return
-    written = parameters.get("algorithm", Parameter("algorithm", entries["name"], (Option(Hypers.algorithm, entries["name"]),)))
-    listed = [option.value for option in written.options] if written else list(ALGORITHMS)
+    unread = "algorithm" in parameters and parameters["algorithm"] is None
+    written = parameters.get("algorithm")
+    listed = [option.value for option in written.options] if written else list(ALGORITHMS) if unread else [Hypers.algorithm]
     curves = {algorithm: set(ALGORITHMS[algorithm].curves) for algorithm in listed if algorithm in ALGORITHMS}
     lacking = [algorithm for algorithm, of_it in curves.items() if name not in of_it]
-    if lacking and (written or len(lacking) == len(curves)):
+    if lacking and (not unread or len(lacking) == len(curves)):
         allowed = [*METRICS, *sorted(set.intersection(*curves.values()))]
         what = f"{show(name)} is no curve of {' and '.join(lacking)}"
         entries["name"].fail(f"{what}; allowed: {', '.join(allowed)}{nearest(name, allowed)}")

@@ -30,7 +30,7 @@ class Watch:
         self._closed = threading.Event()
         event.listen(engine, "checkout", self._begin, insert=True)  # before the pool tries whether the server is there
         event.listen(engine, "checkin", self._end)
-        threading.Thread(target=self._look, name="watch", daemon=True).start()
+        threading.Thread(target=self._go_on_looking, name="watch", daemon=True).start()
 
     def close(self) -> None:
         """Looks no more."""
@@ -42,12 +42,16 @@ class Watch:
     def _end(self, _driver: Any, record: Any) -> None:
         self._used.pop(id(record), None)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Ends the connections whose use takes too long by now."""
+        for key, (since, driver) in list(self._used.items()):
+            if time.monotonic() - since > self._patience():
+                self._used.pop(key, None)
+                hang_up(driver)
+
+    def _go_on_looking(self) -> None:
         while not self._closed.wait(LOOK):
-            for key, (since, driver) in list(self._used.items()):
-                if time.monotonic() - since > self._patience():
-                    self._used.pop(key, None)
-                    hang_up(driver)
+            self.look()
 
 
 def hang_up(driver: Any) -> None:

@@ -45,7 +45,7 @@ def judge(run: PackRun, failure: Failed) -> None:
         return
     for claim in suspects:
         if failure.kind == "memory" and run.berth.choice.recorded:
-            run.session.sizes.spare(run.berth.choice.kind)  # recordings take memory: once more without them, at no retry
+            run.session.sizes.run_eagerly(run.berth.choice.kind)  # recordings take memory: once more without them, at no retry
             run.hand_back("out-of-memory", [claim])
             continue
         if failure.kind != "config":

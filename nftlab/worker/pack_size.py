@@ -62,15 +62,15 @@ class Sizes:
         self._engine, self._asked, self._measure, self._say = engine, asked, measure, say
         self._limits: dict[str, int] = {}  # pack key → the largest pack that this machine's memory takes
         self._tried: dict[str, int] = {}  # cost key → the largest pack that was to be measured here
-        self._spared: set[str | None] = set()  # cost keys of which not even one lane can be recorded in this machine's memory
+        self._eager: set[str | None] = set()  # cost keys of which not even one lane can be recorded in this machine's memory
 
     def limit(self, pack_key: str, size: int) -> None:
         """From now on trains at most `size` such jobs at once."""
         self._limits[pack_key] = max(1, size)
 
-    def spare(self, kind: str | None) -> None:
+    def run_eagerly(self, kind: str | None) -> None:
         """From now on trains such jobs one by one and as they are, nothing recorded."""
-        self._spared.add(kind)
+        self._eager.add(kind)
 
     def places(self, pack_key: str, choice: Choice) -> int:
         """How many jobs of a pack may train at once by now."""
@@ -86,7 +86,7 @@ class Sizes:
         kind, most = cost_key(hypers), self._asked or MOST
         cap = 1 if head["alone"] else min(most, self._limits.get(head["pack_key"], most))
         speeds = self._known(where(ready), kind)
-        if kind in self._spared:
+        if kind in self._eager:
             return Choice(1, "apart", kind, tuple(speeds))
         if self._asked == 1:
             return Choice(1, single, kind, tuple(speeds))

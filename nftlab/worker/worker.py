@@ -35,8 +35,8 @@ from nftlab.worker.spool import NEWCOMER, Outage
 from nftlab.worker.warm import WarmTrainer
 
 LOCKED = 5.0  # seconds that a write waits for a locked SQLite file before training goes on without the table; at most a third of the lease
-HUNG, HUNG_HURRIED = 60.0, 8.0  # seconds that a Postgres server may take to answer, longer than it waits for rows; and after a stop
-PATIENT = 60.0  # seconds until samplers that did not answer are asked again while there is other work
+HANGING, HANGING_HURRIED = 60.0, 8.0  # seconds that a Postgres server may take to answer, longer than it waits for rows; and after a stop
+ASK_AGAIN = 60.0  # seconds until samplers that did not answer are asked again while there is other work
 POLL = 1.0  # seconds between looks at an empty queue, give or take a quarter
 TRACKING, TRACKING_HURRIED = 60.0, 10.0  # seconds that trackers get at the end, and after a stop
 
@@ -73,7 +73,7 @@ class Session:
         locked, stalled_after = min(LOCKED, options.lease / 3), options.stalled_after or STALLED
         self.queue = Queue(engine, lease=options.lease, stalled_after=stalled_after, patience=locked)
         self.queue.pardon(NEWCOMER)
-        self._watch = Watch(engine, lambda: HUNG_HURRIED if signals.stop else HUNG) if engine.dialect.name == "postgresql" else None
+        self._watch = Watch(engine, lambda: HANGING_HURRIED if signals.stop else HANGING) if engine.dialect.name == "postgresql" else None
         self.outage = Outage(self.queue, display.say)
         host = socket.gethostname()
         self.me = Worker(f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}", host, os.getpid())
@@ -274,8 +274,8 @@ class Session:
         try:
             return self.proposer.propose(1, above=head["priority"]) > 0
         except OutageError as error:
-            self._asking = time.monotonic() + PATIENT
-            self.display.say(f"samplers are asked again in {PATIENT:.0f} s: {error.args[0]}")
+            self._asking = time.monotonic() + ASK_AGAIN
+            self.display.say(f"samplers are asked again in {ASK_AGAIN:.0f} s: {error.args[0]}")
             return False
 
     def _allowed(self, size: int, held: int = 0) -> int:

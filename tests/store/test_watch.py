@@ -48,15 +48,30 @@ def test_a_call_that_is_not_answered_is_an_outage_and_the_next_one_is_answered(w
         assert queue.counts()["queued"] >= 0
 
 
-def test_a_connection_that_hangs_after_a_rest_is_replaced_without_a_word(watched: Engine) -> None:
+def test_a_connection_that_hangs_after_a_rest_is_replaced_without_a_word(watched: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nftlab.store.engine.REST", -1.0)  # any rest is long enough
     with hanging(watched):
-        time.sleep(0.6)
         assert Queue(watched).counts()["queued"] >= 0
 
 
-def test_what_is_answered_in_time_is_left_alone(watched: Engine) -> None:
-    with watched.connect() as connection:
-        before = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-    time.sleep(2.0)
-    with watched.connect() as connection:
-        assert connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one() == before
+def test_only_a_use_that_takes_too_long_is_ended(postgres_url: str, postgres: Engine) -> None:
+    engine, patience = open_db(postgres_url, create=False), 1000.0
+    assert engine is not None
+    watch = Watch(engine, lambda: patience)
+
+    def backend() -> int:
+        with engine.connect() as connection:
+            watch.look()
+            return int(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+
+    first = backend()
+    assert backend() == first, "answered in time"
+    patience = -1.0
+    watch.look()
+    patience = 1000.0
+    assert backend() == first, "at rest, it is not in use"
+    patience = -1.0
+    with pytest.raises(OutageError, match="cannot reach"):
+        backend()
+    watch.close()
+    engine.dispose()

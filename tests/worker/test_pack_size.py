@@ -97,7 +97,7 @@ def test_what_does_not_fit_recorded_is_trained_as_it_is(lab: Lab) -> None:
         machine = Machine(lab, best=14, asked=asked)
         choice = machine.sizes.choose(machine.head, 1, GPU)
         assert (choice.way, choice.recorded) == ("apart-graph", True)
-        machine.sizes.spare(choice.kind)
+        machine.sizes.run_eagerly(choice.kind)
         again = machine.sizes.choose(machine.head, 9, GPU)
         assert (again.lanes, again.way, again.recorded) == (1, "apart", False)
 
