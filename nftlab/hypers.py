@@ -2,7 +2,7 @@
 
 Standard library only, so that sweep files are checked and job tables read without torch. A field that is
 `static` fixes shapes or step counts: trials must agree on it to train as one program (it enters `pack_key`).
-All others may differ between the lanes of a pack.
+All others may differ between the lanes of a pack; of those, a field that `costs` changes what an epoch costs.
 """
 
 from __future__ import annotations
@@ -55,10 +55,11 @@ def _hyper(
     below: float | None = None,
     choices: tuple[str, ...] | None = None,
     static: bool = False,
+    costs: bool = False,
 ) -> Any:
     """A dataclass field with its documentation and bounds (`low`, `high` inclusive; `above`, `below` exclusive)."""
     bounds = {"low": low, "high": high, "above": above, "below": below, "choices": choices}
-    return dataclasses.field(default=default, metadata={"help": help, "static": static, **bounds})
+    return dataclasses.field(default=default, metadata={"help": help, "static": static, "costs": costs, **bounds})
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ class NFT(Hypers):
         "code", "preset of the switches below: as the paper writes or as its code does", choices=("paper", "code"), static=True
     )
     eta_max: float = _hyper(1000.0, "largest weight of the penalty on the perturbation; 0 turns it off", low=0)
-    ratio_simp: float = _hyper(0.25, "share of training during which data are simplified", low=0, below=1)
+    ratio_simp: float = _hyper(0.25, "share of training during which data are simplified", low=0, below=1, costs=True)
     lr_simp: float = _hyper(1e-4, "learning rate of the simplifier (Adam)", above=0)
     wd_simp: float = _hyper(1e-4, "L2 penalty of the simplifier", low=0)
     iterations_simp: int = _hyper(1, "passes of the simplifier per epoch", low=1, static=True)
@@ -258,9 +259,20 @@ def static_of(hypers: Hypers) -> dict[str, Any]:
 
 
 def cost_key(hypers: Hypers) -> str:
-    """What trials have in common that cost the same per epoch: the static fields but `epochs`, as 16 hexadecimal digits."""
-    shared = {name: value for name, value in static_of(hypers).items() if name != "epochs"}
-    return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:16]
+    """Names trials that cost the same per epoch, by 16 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(costly(hypers), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def costly(hypers: Hypers) -> dict[str, Any]:
+    """What an epoch costs depends on this: the static fields but `epochs`, and those of `costing`."""
+    declared = _declared(type(hypers))
+    return {name: getattr(hypers, name) for name in (*static_of(hypers), *costing()) if name in declared and name != "epochs"}
+
+
+def costing() -> list[str]:
+    """The fields, of all algorithms, in which the lanes of a pack may differ and which change what an epoch costs."""
+    declared = [item for cls in ALGORITHMS.values() for item in _declared(cls).items()]
+    return list(dict.fromkeys(name for name, (field, _) in declared if field.metadata["costs"]))
 
 
 def nearest(word: str, allowed: Any) -> str:

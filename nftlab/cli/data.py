@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nftlab.cli.options import Db, Json
-from nftlab.cli.output import console, emit, emit_json, printable, say, table
+from nftlab.cli.output import bars, emit, emit_json, say, table
 from nftlab.errors import DataError, UsageError
 from nftlab.hypers import DATASETS as SHAPES
 from nftlab.hypers import nearest
@@ -54,7 +53,7 @@ def list_(as_json: Json = False, db: Db = None) -> None:
 def get(names: Names, db: Db = None) -> None:
     """Fetch published files and check them."""
     for dataset in _chosen(names):
-        with _progress() as progress:
+        with bars() as progress:
             fetched = dataset.get(progress=progress)
         say(f"{dataset.name}: {len(fetched)} files fetched" if fetched else f"{dataset.name}: nothing to fetch")
         emit(f"{dataset.name}\t{dataset.where() or 'embedded'}")
@@ -69,7 +68,7 @@ def make(
 ) -> None:
     """Make data sets by their published recipes."""
     for dataset in _chosen(names, encoder):
-        with _progress() as progress:
+        with bars() as progress:
             folder = dataset.make(seed=seed, progress=progress)
         emit(f"{dataset.name}\t{folder}")
 
@@ -81,7 +80,7 @@ def verify(names: Names, as_json: Json = False, db: Db = None) -> None:
     for dataset in _chosen(names):
         row: dict[str, Any] = {"dataset": dataset.name, "found": [], "error": None}
         try:
-            with _progress() as progress:
+            with bars() as progress:
                 row["found"] = dataset.verify(progress=progress)
         except DataError as error:
             row["error"] = str(error)
@@ -115,21 +114,3 @@ def _chosen(names: list[str], encoder: str | None = None) -> list[Dataset]:
     from nftlab.data.wines import Wines
 
     return [Wines(encoder)] if encoder else [DATASETS[name] for name in dict.fromkeys(names)]
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Bars on stderr, one per thing that is being done; nothing where stderr is no terminal."""
-    from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    screen = console(stderr=True)
-    with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def progress(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(printable(what), total=total or None)
-            bars.update(tasks[what], completed=done, total=total or None)
-
-        yield progress

@@ -8,7 +8,7 @@ import math
 import re
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nftlab.errors import UsageError
@@ -96,6 +96,24 @@ def busy(what: str) -> Iterator[None]:
         late.join()
         for progress in shown:
             progress.stop()
+
+
+@contextlib.contextmanager
+def bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars on stderr, one per thing that is being done: told what, how much of it, of how much. Nothing where stderr is no terminal."""
+    from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    screen = console(stderr=True)
+    with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as shown:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = shown.add_task(printable(what), total=total or None)
+            shown.update(tasks[what], completed=done, total=total or None)
+
+        yield progress
 
 
 def confirm(what: str, rows: int, yes: bool) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nftlab.cli import export, standing, steer
+from nftlab.cli import export, measure, standing, steer
 from nftlab.cli.database import same_table, to_read, to_write
 from nftlab.cli.forecast import expected, told
 from nftlab.cli.options import Db, Json, Name, Priority, Yes, sweep_file
@@ -35,11 +36,13 @@ def launch(
 ) -> None:
     """Put the runs of sweep files into the job table, each once."""
     with busy("reading"):
-        sweeps = _load(paths)
+        sweeps = load_sweeps(paths)
     for sweep in sweeps:
         _notes(sweep)
     if dry_run:
-        return _preview(sweeps, expected(sweeps, db), as_json)
+        forecast = expected(sweeps, db)
+        _preview(sweeps, forecast, as_json)
+        return _how_to_know(forecast, paths, db)
     from nftlab import store
     from nftlab.code import identity
 
@@ -100,7 +103,7 @@ def extend(
     from nftlab.code import identity
     from nftlab.errors import NotFoundError, UsageError
 
-    sweeps = _load([path])
+    sweeps = load_sweeps([path])
     if len(sweeps) != 1:
         raise UsageError(f"{path} holds {len(sweeps)} sweeps: one is extended at a time")
     sweep, engine = sweeps[0], to_read(db)
@@ -123,6 +126,7 @@ def extend(
     emit(printable(f"{sweep.name}: {found.added} jobs {'to add' if dry_run else 'added'}, {found.known} known"))
 
 
+app.command()(measure.measure)
 app.command("list")(standing.list_)
 app.command("show")(standing.show)
 for _verb in (steer.pause, steer.resume, steer.stop, steer.cancel):
@@ -131,7 +135,7 @@ app.command(context_settings={"ignore_unknown_options": True})(steer.priority)  
 app.command()(export.export)
 
 
-def _load(paths: list[str]) -> list[Sweep]:
+def load_sweeps(paths: list[str]) -> list[Sweep]:
     """All sweeps of all files; the problems of all files are told at once."""
     from nftlab.errors import SpecError
     from nftlab.resources import find_sweep
@@ -179,6 +183,11 @@ def _preview(sweeps: list[Sweep], forecast: Forecast, as_json: bool) -> None:
             rows = [*rows[:ENDS], ["…"] * (len(names) + 1), *rows[-ENDS:]]
         table(["#", *names], rows, right="#")
     emit(printable(told(forecast)))
+
+
+def _how_to_know(forecast: Forecast, paths: list[str], db: str | None) -> None:
+    if forecast.unknown_jobs:
+        say(f"to know what they cost on this machine: nftlab sweep measure {shlex.join(paths)}{same_table(db)}")
 
 
 def _differing(configs: list[dict[str, Any]]) -> list[str]:

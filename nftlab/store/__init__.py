@@ -7,7 +7,7 @@ from nftlab.store.check import Finding, check
 from nftlab.store.engine import default_url, open_db, shown, upgrade
 from nftlab.store.export import curve_rows, job_rows
 from nftlab.store.extension import Extension, extension
-from nftlab.store.forecast import Forecast, cost_left, cost_of
+from nftlab.store.forecast import Forecast, Kind, cost_left, cost_of, kinds_of
 from nftlab.store.proposals import to_propose
 from nftlab.store.queue import Queue
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker
@@ -29,6 +29,7 @@ __all__ = [
     "Finding",
     "Forecast",
     "JobRow",
+    "Kind",
     "LaunchResult",
     "Outcome",
     "Queue",
@@ -52,6 +53,7 @@ __all__ = [
     "job_rows",
     "jobs",
     "keep",
+    "kinds_of",
     "known",
     "launch",
     "launched",

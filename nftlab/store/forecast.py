@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Row, and_, func, select, true
+from sqlalchemy import JSON, ColumnElement, Connection, Engine, Row, and_, cast, func, select, true
 
-from nftlab.hypers import build, cost_key
+from nftlab.hypers import build, cost_key, costing
 from nftlab.store.runs import HOUR, now
 from nftlab.store.tables import OPEN, attempts, jobs, speeds
 
@@ -36,6 +36,15 @@ class Forecast:
 
 
 @dataclass(frozen=True)
+class Kind:
+    """`jobs` that cost the same and train as one program: the configuration of one of them, and what they share (`pack_key`)."""
+
+    config: Mapping[str, Any]
+    pack_key: str
+    jobs: int
+
+
+@dataclass(frozen=True)
 class _Load:
     """Jobs that cost the same per epoch, and the epochs that are left of them all."""
 
@@ -47,30 +56,45 @@ class _Load:
 def cost_left(engine: Engine, *, sweep: str | None = None) -> Forecast:
     """What the queued and running jobs (of one `sweep`) will still cost."""
     mine = jobs.c.sweep == sweep if sweep is not None else true()
-    groups = (  # by pack key: its jobs share all that the cost depends on, and are too many to be read one by one
+    groups = (  # by what the cost depends on: jobs are too many to be read one by one
         select(func.min(jobs.c.config).label("config"), func.count().label("jobs"), func.sum(jobs.c.epoch).label("done"))
         .where(mine, jobs.c.state.in_(OPEN))
-        .group_by(jobs.c.pack_key)
+        .group_by(jobs.c.pack_key, *(_value(engine, name) for name in costing()))
     )
     with engine.connect() as connection:
         loads = [_load(json.loads(row.config), row.jobs, row.done) for row in connection.execute(groups)]
         return _forecast(connection, loads)
 
 
-def cost_of(engine: Engine | None, sweeps: Iterable[Sweep]) -> Forecast:
-    """What all jobs of sweeps cost from their beginning, launched or not; without a job table no speed is known."""
-    counted: dict[str, tuple[Mapping[str, Any], int]] = {}
-    to_propose = 0  # jobs of trials that no sampler has proposed yet: what they cost is not known
+def kinds_of(sweeps: Iterable[Sweep]) -> list[Kind]:
+    """The kinds of jobs that sweeps ask for, in their order."""
+    counted: dict[tuple[Any, ...], tuple[Mapping[str, Any], int]] = {}
+    costs = costing()
     for sweep in sweeps:
-        to_propose += (sweep.asked - len(sweep.trials)) * len(sweep.seeds)
         for trial in sweep.trials:
-            config, count = counted.get(trial.pack_key, (trial.config, 0))
-            counted[trial.pack_key] = config, count + len(sweep.seeds)
+            like = trial.pack_key, *(trial.config.get(name) for name in costs)
+            config, count = counted.get(like, (trial.config, 0))
+            counted[like] = config, count + len(sweep.seeds)
+    return [Kind(config, like[0], count) for like, (config, count) in counted.items()]
+
+
+def cost_of(engine: Engine | None, sweeps: Sequence[Sweep]) -> Forecast:
+    """What all jobs of sweeps cost from their beginning, launched or not; without a job table no speed is known."""
+    kinds = kinds_of(sweeps)
+    # of trials that no sampler has proposed yet it is not known what they cost
+    to_propose = sum((sweep.asked - len(sweep.trials)) * len(sweep.seeds) for sweep in sweeps)
     if engine is None:
-        return Forecast(unknown_jobs=sum(count for _, count in counted.values()) + to_propose)
+        return Forecast(unknown_jobs=sum(kind.jobs for kind in kinds) + to_propose)
     with engine.connect() as connection:
-        found = _forecast(connection, [_load(config, count, 0) for config, count in counted.values()])
+        found = _forecast(connection, [_load(kind.config, kind.jobs, 0) for kind in kinds])
         return replace(found, unknown_jobs=found.unknown_jobs + to_propose)
+
+
+def _value(engine: Engine, name: str) -> ColumnElement[Any]:
+    """A parameter in the jobs' configurations, which the table keeps as JSON texts."""
+    if engine.dialect.name == "sqlite":
+        return func.json_extract(jobs.c.config, f"$.{name}")
+    return cast(jobs.c.config, JSON)[name].as_string()
 
 
 def _load(config: Mapping[str, Any], count: int, done: int) -> _Load:

@@ -78,7 +78,7 @@ class PackRun:
                 self._mind_outage()  # before silence is judged: a trainer may have waited for the table
                 self._watch()
                 self._acknowledge()
-            self.spool.put(partial(self.session.observed, self.berth, self._pace))
+            self.spool.put(partial(self.session.observed, self._pace))
         except BaseException:
             self.trainer.kill()
             with contextlib.suppress(DatabaseError):  # then the leases run out by themselves
@@ -165,8 +165,8 @@ class PackRun:
                     shelf.forget_earlier(self.session.options.runs, claim)
         self._recorded += 1
         self.session.display.epoch(rows)
-        if self._pace.see([row for _, row in rows]):
-            self.spool.put(partial(self.session.observed, self.berth, self._pace))
+        if self._pace.see(rows):
+            self.spool.put(partial(self.session.observed, self._pace))
 
     def _acknowledge(self) -> None:
         """Tells the trainer how much is recorded, in one message: with one for each of a long backlog both ends could wait to write."""

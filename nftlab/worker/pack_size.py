@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from nftlab.hypers import build, cost_key
 from nftlab.speeds import Speed, fastest
-from nftlab.store import EpochRow, known, remember
+from nftlab.store import Claim, EpochRow, known, remember
 from nftlab.worker.circumstances import where
 from nftlab.worker.messages import Measure, Measured, Ready
 
@@ -102,10 +102,9 @@ class Sizes:
             return Choice(1, "apart" if kind in self._tried else single, kind)
         return Choice(best.lanes, best.way, kind, tuple(speeds), bool(self._larger(kind, speeds, cap)))
 
-    def observed(self, kind: str | None, ready: Ready, pace: Pace) -> None:
+    def observed(self, ready: Ready, pace: Pace) -> None:
         """Remembers how fast a pack was."""
-        speed = pace.speed()
-        if kind and speed:
+        for kind, speed in sorted(pace.speeds().items()):
             remember(self._engine, where(ready), kind, [speed])
 
     def _untried(self, kind: str, speeds: Sequence[Speed], cap: int) -> tuple[int, ...]:
@@ -140,25 +139,30 @@ class Sizes:
 
 
 class Pace:
-    """What the lanes of a pack with `lanes` places took per epoch while all were taken, until it is remembered."""
+    """What lanes took per epoch while all `lanes` places of a pack were taken, by their cost key, until it is remembered."""
 
     def __init__(self, lanes: int, way: str) -> None:
         self._lanes, self._way = lanes, way
-        self._shares: list[float] = []
+        self._kinds: dict[str, str] = {}  # cost keys by trial
+        self._shares: dict[str, list[float]] = {}
         self._since = time.monotonic()
 
-    def see(self, rows: Sequence[EpochRow]) -> bool:
+    def see(self, rows: Sequence[tuple[Claim, EpochRow]]) -> bool:
         """Notes an epoch of the pack; returns whether it is time to remember."""
         if len(rows) == self._lanes:
-            self._shares.append(sum(row.seconds for row in rows) / len(rows))
+            for claim, row in rows:
+                if claim.trial_key not in self._kinds:
+                    self._kinds[claim.trial_key] = cost_key(build(claim.config))
+                self._shares.setdefault(self._kinds[claim.trial_key], []).append(row.seconds)
         return time.monotonic() - self._since > REMEMBER
 
-    def speed(self) -> Speed | None:
-        """What was seen since the last time this was asked; None: nothing."""
-        shares, self._shares, self._since = self._shares, [], time.monotonic()
-        if not shares:
-            return None
-        return Speed(self._lanes, self._way, sum(shares) / len(shares), min(shares), max(shares), len(shares) * self._lanes, 0)
+    def speeds(self) -> dict[str, Speed]:
+        """What was seen since the last time this was asked."""
+        seen, self._shares, self._since = self._shares, {}, time.monotonic()
+        return {
+            kind: Speed(self._lanes, self._way, sum(shares) / len(shares), min(shares), max(shares), len(shares), 0)
+            for kind, shares in seen.items()
+        }
 
 
 def verdict(measured: Sequence[Speed], speeds: Sequence[Speed]) -> str:

@@ -185,10 +185,10 @@ class Session:
         self._streak[claims[0].attempt_id] = claims
         return list(self._streak.values())
 
-    def observed(self, berth: Berth, pace: Pace) -> None:
-        """Remembers how fast a pack was, for the next choice and for forecasts."""
+    def observed(self, pace: Pace) -> None:
+        """Remembers how fast a pack was, for forecasts."""
         assert self._warm.ready is not None
-        self.sizes.observed(berth.choice.kind, self._warm.ready, pace)
+        self.sizes.observed(self._warm.ready, pace)
 
     # --- claiming
 

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import Engine
 
 from nftlab.hypers import build, cost_key
+from nftlab.spec import load_text
 from nftlab.speeds import Speed
-from nftlab.store import Forecast, Queue, cost_left, cost_of, launch, remember
+from nftlab.store import Forecast, Queue, cost_left, cost_of, kinds_of, launch, remember
 from tests.store.jobtable import ANN, BOB, CODE, DONE, epoch, expire, make_sweep, sql
 
 SWEEP = make_sweep(trials=2, seeds=3, packs=2)  # two batch sizes of six jobs, 200 epochs each
@@ -31,6 +32,21 @@ def test_what_is_known_is_counted_and_the_rest_is_not_guessed(engine: Engine) ->
     remember(engine, "old gpu", KEYS[1], [speed(0.02)])
     assert cost_of(engine, [SWEEP]) == Forecast(36.0, 18.0, 108.0, 0, 0, 36.0, ("gpu", "old gpu"))
     assert cost_of(engine, [SWEEP, make_sweep("more", trials=1, seeds=1)]).device_hours == 38.0
+
+
+def test_lanes_of_one_program_may_cost_differently(engine: Engine) -> None:
+    head = (
+        "name: mixed\nmethod: grid\nparameters:\n  algorithm: {value: nft}\n  epochs: {value: 100}\n  ratio_simp: {values: [0.25, 0.75]}\n"
+    )
+    sweep = load_text(head + "  eta_max: {values: [1, 2]}\nnftlab: {seeds: 3}\n")
+    assert len({trial.pack_key for trial in sweep.trials}) == 1
+    kinds = kinds_of([sweep])
+    assert [(kind.config["ratio_simp"], kind.jobs) for kind in kinds] == [(0.25, 6), (0.75, 6)]
+    launch(engine, sweep, code=CODE)
+    for kind, seconds in zip(kinds, (0.01, 0.03), strict=True):
+        assert cost_left(engine).unknown_jobs == cost_of(engine, [sweep]).unknown_jobs > 0
+        remember(engine, "gpu", cost_key(build(kind.config)), [speed(seconds)])
+    assert cost_left(engine) == cost_of(engine, [sweep]) == Forecast(24.0, 12.0, 72.0, 0, 0, 24.0, ("gpu",))
 
 
 def test_only_the_epochs_that_are_left_cost(engine: Engine, queue: Queue) -> None:

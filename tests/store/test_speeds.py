@@ -69,6 +69,6 @@ def test_jobs_that_differ_in_epochs_or_lane_numbers_cost_the_same() -> None:
     base = {"algorithm": "nft", "dataset": "digits", "network": "fc-a"}
     key = cost_key(build(base))
     assert {cost_key(build(base | change)) for change in ({"epochs": 3}, {"lr": 0.1}, {"eta_max": 5})} == {key}
-    changes = ({"batch_size": 64}, {"network": "cnn-a"}, {"mode": "paper"}, {"algorithm": "ct"})
+    changes = ({"batch_size": 64}, {"network": "cnn-a"}, {"mode": "paper"}, {"algorithm": "ct"}, {"ratio_simp": 0.5})
     others = {cost_key(build(base | change)) for change in changes}
-    assert len(others | {key}) == 5
+    assert len(others | {key}) == 6

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from nftlab.hypers import build, cost_key
 from nftlab.speeds import Speed
-from nftlab.store import EpochRow, remember
+from nftlab.store import Claim, EpochRow, Worker, remember
 from nftlab.worker.circumstances import where
 from nftlab.worker.messages import Measure, Measured, Ready
 from nftlab.worker.pack_size import Pace, Sizes, fastest
@@ -150,17 +151,22 @@ def test_what_cannot_be_measured_is_not_tried_again(lab: Lab) -> None:
     assert ([choice.lanes for choice in choices], len(asked)) == ([1, 1], 1)
 
 
-def test_only_full_packs_tell_their_speed() -> None:
-    def rows(*seconds: float) -> list[EpochRow]:
-        return [EpochRow(1, {}, each, best=False) for each in seconds]
+def test_only_full_packs_tell_their_speed_by_what_their_lanes_cost(lab: Lab) -> None:
+    lab.sweep(algorithm="nft", ratio_simp=[0.25, 0.5], eta_max=[1, 2])
+    claims = lab.queue.claim(Worker("me", "here", 1), 4, {})
+    keys = [cost_key(build(claim.config)) for claim in claims]
+    assert [keys.index(key) for key in keys] == [0, 0, 2, 2]
 
-    pace = Pace(2, "mapped")
-    assert pace.speed() is None
-    assert not pace.see(rows(1.0, 3.0))
-    assert not pace.see(rows(5.0, 5.0))
-    assert not pace.see(rows(9.0))
-    assert pace.speed() == Speed(2, "mapped", 3.5, 2.0, 5.0, 4, 0)
-    assert pace.speed() is None
+    def rows(*seconds: float) -> list[tuple[Claim, EpochRow]]:
+        return [(claim, EpochRow(1, {}, each, best=False)) for claim, each in zip(claims, seconds, strict=False)]
+
+    pace = Pace(4, "mapped")
+    assert pace.speeds() == {}
+    assert not pace.see(rows(1.0, 3.0, 8.0, 8.0))
+    assert not pace.see(rows(5.0, 5.0, 8.0, 9.0))
+    assert not pace.see(rows(99.0))
+    assert pace.speeds() == {keys[0]: Speed(4, "mapped", 3.5, 1.0, 5.0, 4, 0), keys[2]: Speed(4, "mapped", 8.25, 8.0, 9.0, 4, 0)}
+    assert pace.speeds() == {}
 
 
 @pytest.mark.ci

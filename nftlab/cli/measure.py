@@ -1,0 +1,82 @@
+"""`nftlab sweep measure`: what sweeps would cost on this machine, before anything is launched."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nftlab.cli.database import to_write
+from nftlab.cli.forecast import expected, told
+from nftlab.cli.options import Db, Json
+from nftlab.cli.output import bars, duration, emit, emit_json, number, printable, say, table, written
+
+if TYPE_CHECKING:
+    from nftlab.worker.timing import Timed
+
+_ALWAYS = ("algorithm", "network", "dataset")
+_FIGURES = ("jobs", "at once", "s an epoch", "all jobs")
+
+
+def measure(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Sweep files, or folders of them.")],
+    device: Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: Json = False,
+    db: Db = None,
+) -> None:
+    """Time a few steps of every kind of job that sweep files ask for, and tell what all of it would cost here.
+
+    Nothing is launched or trained. Speeds are kept in the job table, where workers, --dry-run and status find them;
+    what is known of this machine is not timed again.
+    """
+    from nftlab.cli.sweep import load_sweeps
+    from nftlab.store import kinds_of
+    from nftlab.worker import WorkerOptions
+    from nftlab.worker.budget import Wishes
+    from nftlab.worker.timing import time_kinds
+
+    sweeps = load_sweeps(paths)
+    options = WorkerOptions(device=device)
+    kinds = kinds_of(sweeps)
+    engine, _ = to_write(db)
+    found: list[Timed] = []
+    with Wishes(None) as wishes, bars() as bar:
+        bar("measuring", 0, len(kinds))
+        for timed in time_kinds(engine, kinds, options, wishes, say):
+            found.append(timed)
+            bar("measuring", len(found), len(kinds))
+        stopped = wishes.exit_code if wishes.stop else 0
+    found.sort(key=lambda timed: kinds.index(timed.kind))
+    rows = [_row(timed) for timed in found]
+    forecast = expected(sweeps, db)
+    if as_json:
+        emit_json({"kinds": rows, "forecast": asdict(forecast)})
+    else:
+        _show(rows)
+        emit(printable(told(forecast)))
+    for why in dict.fromkeys(timed.why for timed in found if timed.why):
+        say(f"not measured: {why}")
+    if code := stopped or int(any(timed.speed is None for timed in found)):
+        raise typer.Exit(code)
+
+
+def _row(timed: Timed) -> dict[str, Any]:
+    """A kind: what it is, how many jobs and lane-epochs there are of it, and how fast."""
+    from nftlab.hypers import build, costly
+
+    hypers, speed = build(timed.kind.config), timed.speed
+    known = {"lanes": speed.lanes, "way": speed.way, "seconds": speed.seconds} if speed else dict.fromkeys(("lanes", "way", "seconds"))
+    return {"what": costly(hypers), "jobs": timed.kind.jobs, "epochs": timed.kind.jobs * hypers.epochs, **known}
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    """The kinds under the parameters in which they differ."""
+    names = list(dict.fromkeys(name for row in rows for name in row["what"]))
+    names = [name for name in names if name in _ALWAYS or len({repr(row["what"][name]) for row in rows if name in row["what"]}) > 1]
+    texts = []
+    for row in rows:
+        seconds = row["seconds"]
+        what = [written(row["what"].get(name, "–")) for name in names]
+        texts.append([*what, row["jobs"], row["lanes"] or "–", number(seconds, 3), duration(seconds and row["epochs"] * seconds)])
+    table([*names, *_FIGURES], texts, right=_FIGURES)

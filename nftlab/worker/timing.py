@@ -1,0 +1,64 @@
+"""How long kinds of jobs take on this machine, timed as a worker would before it trains them, and remembered like that."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Engine
+
+from nftlab.speeds import Speed, fastest
+from nftlab.store import Kind
+from nftlab.worker.blame import UnloadableError
+from nftlab.worker.budget import Wishes
+from nftlab.worker.handle import TrainerHandle
+from nftlab.worker.options import WorkerOptions
+from nftlab.worker.pack_size import Sizes
+from nftlab.worker.warm import WarmTrainer
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A kind and the speed that a worker here would train it at; None: `why` there is none."""
+
+    kind: Kind
+    speed: Speed | None
+    why: str = ""
+
+
+def time_kinds(
+    engine: Engine, kinds: Sequence[Kind], options: WorkerOptions, wishes: Wishes, say: Callable[[str], None]
+) -> Iterator[Timed]:
+    """Each kind in turn, by data set; nothing is trained, and what is known is not timed again. Ends early when a stop is wished.
+
+    Of the options, `device` and `runs` count. Raises SickNodeError where nothing can be trained.
+    """
+    warm = WarmTrainer(partial(TrainerHandle, options.device, options.runs, deterministic=False), engine, wishes, say)
+    sizes = Sizes(engine, None, warm.measure, say)
+    together = Counter[str]()
+    for kind in kinds:
+        together[kind.pack_key] += kind.jobs
+    try:
+        for kind in sorted(kinds, key=lambda kind: str(kind.config["dataset"])):  # a trainer holds one data set
+            if not warm.start():
+                return
+            found = _timed(warm, sizes, kind, together[kind.pack_key])
+            if wishes.stop:
+                return
+            yield found
+    finally:
+        warm.handle.kill()
+
+
+def _timed(warm: WarmTrainer, sizes: Sizes, kind: Kind, together: int) -> Timed:
+    assert warm.ready is not None  # it was started
+    try:
+        warm.load(kind.config["dataset"], kind.config.get("data_share", 1.0))
+    except UnloadableError as error:
+        return Timed(kind, None, str(error))
+    head = {"config": kind.config, "pack_key": kind.pack_key, "alone": False}
+    choice = sizes.choose(head, max(together, 2), warm.ready)  # of one job alone a worker measures nothing
+    speed = fastest(choice.speeds, together)
+    return Timed(kind, speed, "" if speed else "it could not be measured")

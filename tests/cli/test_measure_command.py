@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.helpers import JOBS, SWEEP, Invoke, learn, read
+
+
+def test_measure_tells_what_sweeps_would_cost_and_dry_run_finds_it(invoke: Invoke, folder: Path) -> None:
+    before = invoke("sweep", "launch", "small.yaml", "--dry-run")
+    assert "nftlab sweep measure small.yaml" in before.stderr
+    result = invoke("sweep", "measure", "small.yaml", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    header, ct, nft, total = [line.split("\t") for line in result.stdout.splitlines()]
+    assert header == ["algorithm", "network", "dataset", "jobs", "at once", "s an epoch", "all jobs"]
+    assert ct[:4] == ["ct", "fc-a", "digits", "2"]
+    assert nft[:4] == ["nft", "fc-a", "digits", "4"]
+    assert total[0].startswith("about ")
+    after = invoke("sweep", "launch", "small.yaml", "--dry-run")
+    assert after.stdout.splitlines()[-1] == total[0]
+    assert "sweep measure" not in after.stderr
+    assert not any(read(invoke("status", "--json"))["jobs"].values())
+
+
+def test_measure_as_json_takes_what_is_known_and_names_what_is_missing(invoke: Invoke, folder: Path) -> None:
+    (folder / "absent.yaml").write_text(SWEEP.replace("small", "absent").replace("digits", "mnist"))
+    for algorithm in ("ct", "nft"):
+        learn(algorithm)
+    result = invoke("sweep", "measure", "small.yaml", "absent.yaml", "--json", "--device", "cpu")
+    assert result.exit_code == 1
+    found = read(result)
+    assert [(kind["what"]["algorithm"], kind["what"]["dataset"], kind["jobs"], kind["epochs"]) for kind in found["kinds"]] == [
+        ("ct", "digits", 2, 4),
+        ("nft", "digits", 4, 8),
+        ("ct", "mnist", 2, 4),
+        ("nft", "mnist", 4, 8),
+    ]
+    assert [kind["seconds"] is None for kind in found["kinds"]] == [False, False, True, True]
+    assert found["forecast"]["unknown_jobs"] == JOBS
+    assert "not measured: mnist is not here" in result.stderr
