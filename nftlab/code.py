@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +16,32 @@ _PACKAGE = Path(__file__).resolve().parent
 def identity() -> dict[str, str | None]:
     """`git_sha` of the checkout, and `dirty`: 16 hex digits over the uncommitted changes of the package, None if there are none.
 
-    Both are None where there is no checkout: an installed wheel, or a machine without git.
+    Where there is no checkout (an installed wheel, a machine without git) `git_sha` is None and `dirty` is over the whole package.
     """
-    if not (_PACKAGE.parent / "pyproject.toml").is_file():  # a wheel may lie inside somebody else's repository
-        return {"git_sha": None, "dirty": None}
-    sha = _git("rev-parse", "HEAD")
+    # a wheel may lie inside somebody else's repository
+    sha = _git("rev-parse", "HEAD") if (_PACKAGE.parent / "pyproject.toml").is_file() else None
     if sha is None:
-        return {"git_sha": None, "dirty": None}
-    changes = hashlib.sha256(_git("diff", "--binary", "HEAD", "--", _PACKAGE.name) or b"")
-    for name in _new():
-        changes.update(name + b"\0" + _content(_PACKAGE.parent / os.fsdecode(name)))
-    clean = hashlib.sha256().digest() == changes.digest()
-    return {"git_sha": sha.decode().strip(), "dirty": None if clean else changes.hexdigest()[:16]}
+        return {"git_sha": None, "dirty": _digest(sorted(_PACKAGE.rglob("*.py")), b"")}
+    changes, new = _git("diff", "--binary", "HEAD", "--", _PACKAGE.name) or b"", _new()
+    dirty = _digest([_PACKAGE.parent / os.fsdecode(name) for name in new], changes) if changes or new else None
+    return {"git_sha": sha.decode().strip(), "dirty": dirty}
 
 
 def named(code: Mapping[str, Any]) -> str:
-    """What people are told of an identity: `1a2b3c4d5e6f`, `1a2b3c4d5e6f with uncommitted changes`, or `of no commit`."""
-    sha = code.get("git_sha")
-    return f"{str(sha)[:12]}{' with uncommitted changes' if code.get('dirty') else ''}" if sha else "of no commit"
+    """What people are told of an identity: `1a2b3c4d5e6f`, `1a2b3c4d5e6f with uncommitted changes`, `0123456789abcdef of no commit`."""
+    sha, dirty = code.get("git_sha"), code.get("dirty")
+    if sha:
+        return f"{str(sha)[:12]}{' with uncommitted changes' if dirty else ''}"
+    return f"{dirty} of no commit" if dirty else "of no commit"
 
 
 def changes() -> str | None:
-    """The uncommitted changes of the package as `git diff` tells them, new files included; None if there are none.
+    """The uncommitted changes of the package as `git diff` tells them, new files included; None if there are none or no commit is known.
 
     At most `MOST` characters: the last line says what was cut off.
     """
-    if identity()["dirty"] is None:
+    known = identity()
+    if known["git_sha"] is None or known["dirty"] is None:
         return None
     told = [_git("diff", "--binary", "HEAD", "--", _PACKAGE.name) or b""]
     for name in _new():
@@ -67,6 +67,14 @@ def _git(*arguments: str, differs: int = 0) -> bytes | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode in (0, differs) else None
+
+
+def _digest(files: Iterable[Path], seed: bytes) -> str:
+    """16 hex digits over names below the package's folder and contents."""
+    found = hashlib.sha256(seed)
+    for path in files:
+        found.update(os.fsencode(path.relative_to(_PACKAGE.parent)) + b"\0" + _content(path))
+    return found.hexdigest()[:16]
 
 
 def _content(path: Path) -> bytes:

@@ -68,11 +68,20 @@ def test_a_hook_does_not_send_us_to_another_repository(checkout: Path, monkeypat
     assert code.identity()["git_sha"]
 
 
-def test_without_a_checkout_or_git_nothing_is_known(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = {"git_sha": None, "dirty": None}
-    monkeypatch.setenv("PATH", "/nowhere")
-    assert code.identity() == nothing
-    monkeypatch.undo()
-    monkeypatch.setattr(code, "_PACKAGE", checkout / "nftlab")
-    (checkout / "pyproject.toml").unlink()
-    assert code.identity() == nothing
+@pytest.mark.parametrize("without", ["git", "checkout"])
+def test_without_a_checkout_or_git_the_package_is_told_by_its_files(checkout: Path, monkeypatch: pytest.MonkeyPatch, without: str) -> None:
+    if without == "git":
+        monkeypatch.setenv("PATH", "/nowhere")
+    else:
+        (checkout / "pyproject.toml").unlink()
+    seen = []
+    for name, text in (("a.py", "a = 1\n"), ("a.py", "a = 2\n"), ("deep/b.py", ""), ("deep/c.py", "")):
+        (checkout / "nftlab" / name).parent.mkdir(exist_ok=True)
+        (checkout / "nftlab" / name).write_text(text)
+        found = code.identity()
+        assert found["git_sha"] is None
+        assert code.identity() == found
+        seen.append(found["dirty"])
+        assert code.named(found) == f"{found['dirty']} of no commit"
+    assert len({*seen, None}) == 5
+    assert code.changes() is None

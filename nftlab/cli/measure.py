@@ -11,6 +11,7 @@ from nftlab.cli.database import to_write
 from nftlab.cli.forecast import expected, told
 from nftlab.cli.options import Db, Json
 from nftlab.cli.output import bars, duration, emit, emit_json, number, printable, say, table, written
+from nftlab.errors import UsageError
 
 if TYPE_CHECKING:
     from nftlab.worker.timing import Timed
@@ -36,6 +37,8 @@ def measure(
     from nftlab.worker.budget import Wishes
     from nftlab.worker.timing import time_kinds
 
+    if device == "all" or "," in device:
+        raise UsageError(f"--device {device}: one device is measured at a time", "such as --device cuda:0; its like need no measuring")
     sweeps = load_sweeps(paths)
     options = WorkerOptions(device=device)
     kinds = kinds_of(sweeps)
@@ -53,7 +56,8 @@ def measure(
     if as_json:
         emit_json({"kinds": rows, "forecast": asdict(forecast)})
     else:
-        _show(rows)
+        if rows:
+            _show(rows)
         emit(printable(told(forecast)))
     for why in dict.fromkeys(timed.why for timed in found if timed.why):
         say(f"not measured: {why}")
