@@ -63,6 +63,15 @@ def processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
+def resident_peak(pid: int) -> int:
+    """Largest resident bytes of a process so far, as Linux tells them; 0 where it does not."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+
+
 def keep(result: dict[str, Any], table: str, path: Path) -> None:
     """Write JSON, and the table beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)

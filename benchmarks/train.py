@@ -20,7 +20,9 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # not this folder: its queue.py would hide the standard library's
 
 import argparse
+import ctypes
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +35,7 @@ prepare()  # what the worker's trainer does before it loads torch
 import torch
 
 from benchmarks import plain
-from benchmarks.about import RESULTS, about, command, keep, where
+from benchmarks.about import RESULTS, about, command, keep, resident_peak, where
 from benchmarks.ceilings import ceilings, counted
 from nftlab.data.task import Split, Task
 from nftlab.hypers import Hypers, build
@@ -124,6 +126,7 @@ def compare(
     ours: dict[tuple[str, int, str], list[Speed]] = {}
     counts: dict[str, tuple[float, float]] = {}
     stopped: dict[str, int] = {}
+    peaks: dict[tuple[str, int], int] = {}
     for _ in range(rounds):
         plains.append(published(data, method, network, device))
         for precision in precisions:
@@ -134,7 +137,24 @@ def compare(
             for speed in speeds:
                 ours.setdefault((precision, speed.lanes, speed.way), []).append(speed)
             counts[precision] = counts.get(precision) or asked(data, h)
-            yield precision, row_of(method, network, plains, ours, counts)
+            row = row_of(method, network, plains, ours, counts)
+            if device == "cpu":
+                lanes = chosen(row, precision)["lanes"]
+                peaks[precision, lanes] = peaks.get((precision, lanes)) or peak(data, h, lanes)
+            for each in row["ours"]:
+                each["memory"] = each["memory"] or peaks.get((each["precision"], each["lanes"]), 0)
+            yield precision, row
+
+
+def peak(data: Task, h: Hypers, lanes: int) -> int:
+    """Bytes that this process has at most, torch and the data included, while so many lanes are timed on the CPU; 0 where nobody tells."""
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what earlier trials left
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    except (OSError, AttributeError):  # not Linux, or another C library
+        return 0
+    measure.measure(data, h, device="cpu", sizes=[lanes], work=0.0)
+    return resident_peak(os.getpid())
 
 
 def row_of(

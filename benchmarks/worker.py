@@ -34,7 +34,7 @@ from nftlab.process import prepare
 prepare()  # what the worker's trainer does before it loads torch
 
 from benchmarks import plain
-from benchmarks.about import RESULTS, about, command, keep, where
+from benchmarks.about import RESULTS, about, command, keep, resident_peak, where
 from nftlab import data, store
 from nftlab.data.task import Task
 from nftlab.hypers import build
@@ -86,7 +86,7 @@ def work(text: str, *options: str, seconds: float | None = None) -> dict[str, An
         began = time.monotonic()
         while worker.poll() is None:
             for pid in _tree(worker.pid):
-                peaks[pid] = max(peaks.get(pid, 0), _peak(pid))
+                peaks[pid] = max(peaks.get(pid, 0), resident_peak(pid))
             time.sleep(0.05)
             if seconds and time.monotonic() - began > seconds:
                 worker.send_signal(signal.SIGINT)  # the second one stops it at once
@@ -125,15 +125,6 @@ def _tree(pid: int) -> Iterator[int]:
         return
     for child in children:
         yield from _tree(int(child))
-
-
-def _peak(pid: int) -> int:
-    """Largest resident bytes of a process so far."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 
 def speed(rounds: int, methods: list[str], networks: list[str], precisions: list[str]) -> list[dict[str, Any]]:
