@@ -15,12 +15,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "nftlab"
 
 # part → the other parts of nftlab it may import. Those in BELOW stand below everything.
-BELOW = {"errors", "hypers", "speeds", "process"}
+BELOW = {"errors", "hypers", "speeds", "process", "aside"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "hypers": {"errors"},
     "speeds": set(),
     "process": set(),
+    "aside": set(),
     "resources": BELOW,
     "code": BELOW,
     "spec": BELOW,
@@ -46,6 +47,7 @@ NEVER: dict[str, set[str]] = {
     "hypers": {"torch", "numpy", "wandb", *SQL},
     "speeds": {"torch", "numpy", "wandb", *SQL},
     "process": {"torch", "numpy", "wandb", *SQL},
+    "aside": {"torch", "numpy", "wandb", *SQL},
     "resources": {"torch", "wandb", *SQL},
     "spec": {"torch", "wandb", *SQL},
     "methods": {"wandb", *SQL},
@@ -72,8 +74,8 @@ LATE: dict[str, set[str]] = {
     "doctor": {"torch", "wandb", "nftlab.store", "nftlab.data"},
     "cli": {"rich", "pandas", "wandb"},
 }
-LATE |= {part: LATE.get(part, set()) | BEYOND for part in ("errors", "hypers", "speeds", "process", "methods", "data", "train")}
-CLI_AT_TOP = {"cli", "errors", "hypers", "resources"}  # what the commands' modules import before a command runs
+LATE |= {part: LATE.get(part, set()) | BEYOND for part in ("errors", "hypers", "speeds", "process", "aside", "methods", "data", "train")}
+CLI_AT_TOP = {"cli", "errors", "hypers", "aside", "resources"}  # what the commands' modules import before a command runs
 
 
 def sources() -> list[Path]:

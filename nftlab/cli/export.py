@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from nftlab.aside import aside
 from nftlab.cli.database import to_read
 from nftlab.cli.options import Db, Name, Seed, State, Where, select, sweep_name
 from nftlab.cli.output import emit, say, written
@@ -64,13 +63,9 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
 
 def _write(path: Path, text: str) -> None:
     """The file is there whole or not at all. Raises DiskError."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(text)
-        aside.replace(path)
+        with aside(path) as file:
+            file.write(text.encode())
     except OSError as error:
         raise DiskError(f"{path} cannot be written: {error.strerror or error}", "name another file with --out") from error
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from nftlab.cluster.node import work
 from nftlab.cluster.request import Request
 from nftlab.errors import ClusterError, ConfigError
 
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _LOCAL = {"", "localhost", "127.0.0.1", "::1"}
 
 
@@ -30,7 +32,7 @@ class Array:
 def launch(engine: Engine, request: Request, logs: Path) -> Array:
     """Submits the workers; they find the job table of `engine` by NFTLAB_DB in their environment, since command lines are public.
 
-    Raises ConfigError for a SQLite file or without submitit, ClusterError where Slurm is missing or refuses.
+    Raises ConfigError for a SQLite file, somebody else's `logs` or without submitit, ClusterError where Slurm is missing or refuses.
     """
     refuse_file(str(engine.url))
     if shutil.which("sbatch") is None:
@@ -43,9 +45,10 @@ def launch(engine: Engine, request: Request, logs: Path) -> Array:
     except ImportError:
         raise ConfigError("Slurm needs submitit", "pip install 'nftlab[slurm]'") from None
     logs = logs.absolute()
+    _secure(logs)
     executor = SlurmExecutor(logs)
     executor.update_parameters(**request.parameters())
-    with _environment(engine):
+    with _environment(engine), _ours_alone():
         try:
             placed = executor.map_array(work, [request.worker()] * request.workers)
         except FailedJobError as refused:
@@ -66,6 +69,26 @@ def local_only(engine: Engine) -> bool:
     """Whether the database's address means another machine on every node."""
     host = engine.url.host or str(engine.url.query.get("host", ""))
     return host in _LOCAL or host.startswith("/")
+
+
+def _secure(folder: Path) -> None:
+    """Makes the folder one that nobody else can write to: tasks run what lies there. Raises ConfigError when it is somebody else's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid != os.geteuid():
+        raise ConfigError(f"{folder} belongs to somebody else, and tasks run what lies there", "set NFTLAB_RUNS to a folder of yours")
+    folder.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
+
+
+@contextmanager
+def _ours_alone() -> Iterator[None]:
+    """New files cannot be written to by others, whatever the umask of a group's members."""
+    before = os.umask(0o777)
+    os.umask(before | _OTHERS)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextmanager

@@ -21,11 +21,12 @@ _TIMEOUT = 30.0  # seconds without a byte
 _FRUITLESS = 3  # connections in a row that brought nothing before a server is given up
 
 
-def fetch(urls: Sequence[str], path: Path, published: str, progress: Progress = silent) -> None:
+def fetch(urls: Sequence[str], path: Path, published: str, progress: Progress = silent, *, most: int) -> None:
     """Download a file from the first of the addresses that has it, `published` (hex) being the file's published checksum.
 
-    What a broken download left in `<path>.part` is continued; while another process fetches into the same folder, it is waited
-    for. Raises DataError with what every address answered, DiskError when the file cannot be written.
+    It has `most` bytes at most: a server that sends more is not believed. What a broken download left in `<path>.part` is
+    continued; while another process fetches into the same folder, it is waited for. Raises DataError with what every
+    address answered, DiskError when the file cannot be written.
     """
     part = path.with_name(path.name + ".part")
     reasons = []
@@ -34,7 +35,7 @@ def fetch(urls: Sequence[str], path: Path, published: str, progress: Progress = 
             return  # another process has just fetched it
         for url in urls:
             try:
-                _fetch_checked(url, part, published, progress)
+                _fetch_checked(url, part, published, progress, most)
                 _renamed(part, path)
                 return
             except DataError as error:
@@ -74,28 +75,30 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _fetch_checked(url: str, part: Path, published: str, progress: Progress) -> None:
+def _fetch_checked(url: str, part: Path, published: str, progress: Progress, most: int) -> None:
+    if part.is_symlink():
+        part.unlink()  # we make none: it would have us write elsewhere
     continued = part.exists()
-    _download(url, part, progress)
+    _download(url, part, progress, most)
     found = checksum(part, published)
     if found == published:
         return
     part.unlink()
     if not continued:
         raise DataError(f"not the published file: its {kind(published)} is {found}, published {published}")
-    _fetch_checked(url, part, published, progress)  # what was continued may have been of another file
+    _fetch_checked(url, part, published, progress, most)  # what was continued may have been of another file
 
 
-def _download(url: str, part: Path, progress: Progress) -> None:
+def _download(url: str, part: Path, progress: Progress, most: int) -> None:
     """Bring `part` to the file's full length, over as many connections as it takes."""
     fruitless = 0
-    while not _connection(url, part, before := _length(part), progress):
+    while not _connection(url, part, before := _length(part), progress, most):
         fruitless = fruitless + 1 if _length(part) <= before else 0
         if fruitless == _FRUITLESS:
             raise ConnectionError("the connection breaks every time")
 
 
-def _connection(url: str, part: Path, have: int, progress: Progress) -> bool:
+def _connection(url: str, part: Path, have: int, progress: Progress, most: int) -> bool:
     """One connection's worth of the file; True when the file is complete."""
     request = urllib.request.Request(url, headers={"User-Agent": "nftlab", **({"Range": f"bytes={have}-"} if have else {})})
     try:
@@ -110,6 +113,9 @@ def _connection(url: str, part: Path, have: int, progress: Progress) -> bool:
         total = file.tell() + int(length) if length else 0
         while block := _read(response):
             file.write(block)
+            if file.tell() > most:
+                part.unlink()
+                raise DataError(f"not the published file: it is longer than {most} bytes")
             progress(part.name.removesuffix(".part"), file.tell(), total)
         return file.tell() >= total
 
@@ -130,10 +136,15 @@ def _length(path: Path) -> int:
 def _opened(part: Path, *, append: bool) -> Iterator[BinaryIO]:
     """The file to write to. Whatever fails is the disk's fault: opening, writing, and closing, which writes the last bytes."""
     try:
-        with open(part, "ab" if append else "wb") as file:
+        with open(part, "ab" if append else "wb", opener=_opened_itself) as file:
             yield file
     except OSError as error:
         raise DiskError(f"cannot write {part} ({error.strerror})", "free the disk, or set NFTLAB_DATA to a folder you can write") from error
+
+
+def _opened_itself(path: str, flags: int) -> int:
+    """A file, not what a link of its name points to."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _renamed(part: Path, path: Path) -> None:

@@ -53,7 +53,7 @@ class Published(Parsed):
         if not self.loose(root) and not (archive and checksum(archive, self.checksum) == self.checksum):
             path = archive or places.writable(self.name, root) / self.archive
             try:
-                fetch(self.urls, path, self.checksum, progress)
+                fetch(self.urls, path, self.checksum, progress, most=2 * self.megabytes * 10**6)
             except DataError as error:
                 hint = f"put {self.archive} or {self.unpacked} under {path.parent} yourself, or set NFTLAB_DATA"
                 raise DataError(str(error), hint) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from nftlab.hypers import ALGORITHMS, check, nearest
 from nftlab.report.model import Line
 from nftlab.spec.document import Cursor
 
+MOST = 10_000  # rows or columns
 _LINE_KEYS = ("label", "group", "where")
 _FIELDS = {field.name: (name, field.metadata) for name, cls in reversed(ALGORITHMS.items()) for field in dataclasses.fields(cls)}
 
@@ -32,6 +34,9 @@ def _product(cursor: Cursor) -> list[Line]:
     axes = [[(label, name, value) for label, value in _values(values, name)] for name, values in fields.items()]
     if not axes:
         cursor.fail("no field is given")
+        return []
+    if (count := math.prod(map(len, axes))) > MOST:
+        cursor.fail(f"{count:,} lines, at most {MOST:,} can be printed")
         return []
     lines = []
     for combination in itertools.product(*axes):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from nftlab.aside import aside
 from nftlab.errors import DiskError
 from nftlab.report.build import Report
 from nftlab.report.canvas import Kind
@@ -34,17 +34,9 @@ def put(name: str, contents: Mapping[str, bytes], out_dir: str | Path) -> dict[s
     try:
         base.parent.mkdir(parents=True, exist_ok=True)
         for fmt, path in paths.items():
-            _replace(path, contents[fmt])
+            with aside(path) as file:
+                file.write(contents[fmt])
     except OSError as error:
         message = f"the report cannot be written to {base.parent}: {error.strerror or error}"
         raise DiskError(message, "name another folder with --out") from error
     return paths
-
-
-def _replace(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)

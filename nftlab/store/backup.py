@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shlex
 import sqlite3
 from collections.abc import Callable
@@ -27,9 +28,10 @@ def backup(engine: Engine, out: Path, progress: Callable[[int, int], None] = lam
     """
     if out.exists():
         raise UsageError(f"{out} is there already", "name another file")
-    aside = out.with_name(f".{out.name}.{os.getpid()}")
+    aside = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        aside.touch(exist_ok=False)  # ours, no link that somebody left
         _copy(engine, aside, progress)
         os.link(aside, out)  # unlike a rename it does not replace what another process put there meanwhile
         return out.stat().st_size

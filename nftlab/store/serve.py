@@ -15,18 +15,23 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from nftlab.errors import ConfigError, DatabaseError
 from nftlab.process import die_with_parent
 from nftlab.store.place import refuse_network
 
-NAME = "nftlab"  # the database and its owner
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+NAME = "nftlab"  # the database and its owner, who may do nothing else: superusers can run programs with the server's rights
+_SUPERUSER = "postgres"  # its password never leaves the folder
 CONNECTIONS = 500  # a worker has two, and a third while a search proposes
 STARTING = 60.0  # seconds that a server may take until it answers, recovery after a crash included
 _SERVANTS = ("postgres", "pgserver")  # whose rights it takes instead of root's, which Postgres refuses; the second is made if need be
 _OPEN = {"0.0.0.0", "::", "*"}
+_KEPT = ("PATH", "HOME", "TZ", "LD_LIBRARY_PATH")  # of our environment, which may hold secrets, for the server
 
 
 def serve(folder: Path, *, host: str, port: int, ready: Callable[[str], None], say: Callable[[str], None]) -> None:
@@ -53,12 +58,12 @@ def serve(folder: Path, *, host: str, port: int, ready: Callable[[str], None], s
 
 
 class Server:
-    """The folder of a server: `data`, `log` and `passfile`; its programs and the user whose rights it has."""
+    """The folder of a server: `data`, `log`, `passfile` and the superuser's; its programs and the user whose rights it has."""
 
     def __init__(self, folder: Path, host: str, port: int) -> None:
         self._folder, self._host, self._port = folder, host, port
         self._data = folder / "data"
-        self.log, self.passfile = folder / "log", folder / "passfile"
+        self.log, self.passfile, self._superusers = folder / "log", folder / "passfile", folder / "superuser-passfile"
         self._programs = _programs()
         self._servant = _servant()
 
@@ -81,8 +86,10 @@ class Server:
             raise DatabaseError(f"cannot make {self._data}: {error.strerror}", "name another folder with --dir") from None
         if not (self._data / "PG_VERSION").exists():
             self._make()
-        # Who is let in is decided by the address that is listened at, and by the password.
-        (self._data / "pg_hba.conf").write_text("host all all all scram-sha-256\n")
+        # Who is let in is decided by the address that is listened at, and by the password. Moved there: whatever has that name is replaced.
+        rules = self._folder / ".pg_hba.conf"
+        _write_secret(rules, "host all all all scram-sha-256", self._servant)
+        rules.replace(self._data / "pg_hba.conf")
 
     def start(self) -> subprocess.Popen[bytes]:
         """The server's process, its words in the log; it hears no Ctrl-C of ours."""
@@ -93,15 +100,17 @@ class Server:
             return subprocess.Popen([self._programs / "postgres", *arguments], **words, **self._rights())
 
     def wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        """Until it answers and has our database, or has ended."""
+        """Until it answers and has our role and database, or has ended."""
         import psycopg
 
+        role, passfile = (
+            (_SUPERUSER, self._superusers) if self._superusers.exists() else (NAME, self.passfile)
+        )  # else a folder made before there were two
         deadline = time.monotonic() + STARTING
         while process.poll() is None:
             with suppress(psycopg.OperationalError):
-                with psycopg.connect(self._url_of("postgres"), autocommit=True, connect_timeout=2) as connection:
-                    if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone():
-                        connection.execute(f"CREATE DATABASE {NAME}")
+                with psycopg.connect(self._url_of(role, passfile), autocommit=True, connect_timeout=2) as connection:
+                    self._furnish(connection)
                 return
             if time.monotonic() > deadline:
                 process.send_signal(signal.SIGINT)
@@ -113,23 +122,35 @@ class Server:
         lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
         return next((line for line in reversed(lines) if "FATAL" in line or "ERROR" in line), lines[-1] if lines else "no word")
 
-    def _url_of(self, database: str) -> str:
+    def _furnish(self, connection: Connection[Any]) -> None:
+        """Makes the role and its database where they are missing."""
+        from psycopg.sql import SQL, Identifier, Literal
+
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [NAME]).fetchone():
+            password = self.passfile.read_text().strip().rpartition(":")[2]
+            coded = connection.pgconn.encrypt_password(password.encode(), NAME.encode(), b"scram-sha-256")  # the log may quote a sentence
+            connection.execute(SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(Identifier(NAME), Literal(coded.decode())))
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone():
+            connection.execute(SQL("CREATE DATABASE {} OWNER {}").format(Identifier(NAME), Identifier(NAME)))
+
+    def _url_of(self, role: str, passfile: Path) -> str:
         host = "localhost" if self._host in _OPEN else self._host
-        return f"postgresql://{NAME}@{host}:{self._port}/{database}?passfile={quote(str(self.passfile))}"
+        return f"postgresql://{role}@{host}:{self._port}/postgres?passfile={quote(str(passfile))}"
 
     def _make(self) -> None:
-        """A new cluster and its password, which no command line, log or message ever holds."""
-        password = secrets.token_urlsafe(24)
+        """A new cluster and the passwords of its superuser and of our role, which no command line, log or message ever holds."""
+        password, ours = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        _write_secret(self._superusers, f"*:*:*:{_SUPERUSER}:{password}", None)  # first: a cluster without them could not be opened
+        _write_secret(self.passfile, f"*:*:*:{NAME}:{ours}", None)
         told = self._data.with_name(".password")
         try:
             _write_secret(told, password, self._servant)
-            made = self._run("initdb", ["-D", str(self._data), "-U", NAME, "-A", "scram-sha-256", "-E", "UTF8", f"--pwfile={told}"])
+            made = self._run("initdb", ["-D", str(self._data), "-U", _SUPERUSER, "-A", "scram-sha-256", "-E", "UTF8", f"--pwfile={told}"])
         finally:
             told.unlink(missing_ok=True)
         if made.returncode:
             words = (made.stderr.strip() or made.stdout.strip() or "no word").splitlines()[-1]
             raise DatabaseError(f"initdb failed in {self._data}: {words}", "name another folder with --dir")
-        _write_secret(self.passfile, f"*:*:*:{NAME}:{password}", None)
 
     def _run(self, program: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run([self._programs / program, *arguments], capture_output=True, text=True, **self._rights())
@@ -137,7 +158,8 @@ class Server:
     def _rights(self) -> dict[str, Any]:
         who = self._servant
         rights = {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []} if who else {}
-        return {"cwd": self._folder, "env": os.environ | {"LC_ALL": "C"}, **rights}
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        return {"cwd": self._folder, "env": kept | {"LC_ALL": "C"}, **rights}
 
 
 def _programs() -> Path:

@@ -17,6 +17,7 @@ from typing import Any
 
 from torch import Tensor
 
+from nftlab.aside import aside
 from nftlab.errors import DataError, DiskError
 
 KEPT = 2  # epoch checkpoints per folder: the newest, and the one before should it prove unreadable
@@ -74,19 +75,12 @@ def _write(path: Path, checkpoint: Checkpoint) -> str:
     import safetensors.torch
 
     content = safetensors.torch.save(checkpoint.tensors, {_META: json.dumps(checkpoint.meta)})
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     with _disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(aside, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                aside.unlink(missing_ok=True)
-            raise
+        with aside(path, ".part") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         _sync_folder(path.parent)
     return hashlib.sha256(content).hexdigest()
 

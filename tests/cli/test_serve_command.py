@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -71,6 +72,7 @@ def test_a_sweep_on_a_served_database_and_a_second_start_that_finds_it(invoke: I
             assert connection.exec_driver_sql("SHOW max_connections").scalar() == "500"
         engine.dispose()
         refused(url, place)
+        harmless(url)
     with served(place, port) as url:
         assert read(invoke("status", "--json", "--db", url))["jobs"]["done"] == JOBS
         assert invoke("sweep", "verify", "small", "--db", url).exit_code == 0
@@ -88,6 +90,33 @@ def refused(url: str, place: Path) -> None:
         with pytest.raises(DatabaseError, match="password") as caught:
             open_db(make_url(url).update_query_dict({"passfile": str(path)}).render_as_string(), create=False)
         assert not isinstance(caught.value, OutageError)
+
+
+def harmless(url: str) -> None:
+    """Whoever has the passfile owns the job table and no more: no program runs with the server's rights."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS said (line text)")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("COPY said FROM PROGRAM 'id'")
+        connection.execute("DROP TABLE said")
+
+
+@pytest.mark.ci
+def test_the_server_hears_no_secret_of_our_environment_and_follows_no_link(
+    place: Path, port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "very secret")
+    with served(place, port):
+        pass
+    precious, rules = tmp_path / "precious", place / "data" / "pg_hba.conf"
+    precious.write_text("mine")
+    rules.unlink()
+    rules.symlink_to(precious)
+    with served(place, port):
+        server = int((place / "data" / "postmaster.pid").read_text().splitlines()[0])
+        assert b"PATH=" in (environment := Path(f"/proc/{server}/environ").read_bytes())
+        assert b"very secret" not in environment
+    assert (precious.read_text(), rules.is_symlink()) == ("mine", False)
 
 
 @pytest.mark.ci

@@ -54,6 +54,25 @@ def test_the_url_travels_in_the_environment_alone(postgres: Engine, bin: Path, t
     assert not any(PASSWORD.encode() in text for text in kept)
 
 
+def test_what_tasks_run_cannot_be_written_by_a_group(postgres: Engine, bin: Path, tmp_path: Path) -> None:
+    logs = tmp_path / "slurm"
+    logs.mkdir()
+    logs.chmod(0o2775)
+    before = os.umask(0o002)
+    try:
+        launch(postgres, Request(2), logs)
+        assert os.umask(0o002) == 0o002
+    finally:
+        os.umask(before)
+    assert not [path for path in (logs, *logs.iterdir()) if path.stat().st_mode & 0o022]
+
+
+def test_somebody_elses_folder_is_refused(postgres: Engine, bin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(ConfigError, match="somebody else"):
+        launch(postgres, Request(2), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("code", "environment", "requeued"),
     [

@@ -26,6 +26,7 @@ from tests.data.formats import COUNTS, put_archive, small_tables, write_cifar, w
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
+MOST = 2 * len(CONTENT)
 ARCHIVE = MnistRot.archive
 
 
@@ -83,7 +84,7 @@ def closed() -> str:
 def test_a_file_arrives_whole_with_progress(server: Server, tmp_path: Path) -> None:
     server.files["/file"] = CONTENT
     seen: list[tuple[str, int, int]] = []
-    fetch([f"{server.url}/file"], tmp_path / "file", MD5, lambda *step: seen.append(step))
+    fetch([f"{server.url}/file"], tmp_path / "file", MD5, lambda *step: seen.append(step), most=MOST)
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert seen[-1] == ("file", len(CONTENT), len(CONTENT))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
@@ -94,14 +95,14 @@ def test_any_kind_of_published_checksum_is_checked(kind: str, server: Server, tm
     server.files = {"/file": CONTENT, "/other": CONTENT[:-1]}
     published = hashlib.new(kind, CONTENT).hexdigest()
     with pytest.raises(DataError, match=f"its {kind} is .*, published {published}"):
-        fetch([f"{server.url}/other"], tmp_path / "file", published)
-    fetch([f"{server.url}/file"], tmp_path / "file", published)
+        fetch([f"{server.url}/other"], tmp_path / "file", published, most=MOST)
+    fetch([f"{server.url}/file"], tmp_path / "file", published, most=MOST)
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
 def test_a_cut_connection_is_taken_up_where_it_broke(server: Server, tmp_path: Path) -> None:
     server.files["/file"], server.cuts = CONTENT, [100_000, 50_000]
-    fetch([f"{server.url}/file"], tmp_path / "file", MD5)
+    fetch([f"{server.url}/file"], tmp_path / "file", MD5, most=MOST)
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert server.ranges == [0, 100_000, 150_000]
 
@@ -109,7 +110,7 @@ def test_a_cut_connection_is_taken_up_where_it_broke(server: Server, tmp_path: P
 def test_what_an_earlier_call_left_is_continued(server: Server, tmp_path: Path) -> None:
     server.files["/file"] = CONTENT
     (tmp_path / "file.part").write_bytes(CONTENT[:200_000])
-    fetch([f"{server.url}/file"], tmp_path / "file", MD5)
+    fetch([f"{server.url}/file"], tmp_path / "file", MD5, most=MOST)
     assert checksum(tmp_path / "file", MD5) == MD5
     assert server.ranges == [200_000]
 
@@ -118,29 +119,29 @@ def test_what_an_earlier_call_left_is_continued(server: Server, tmp_path: Path) 
 def test_what_was_left_of_another_file_is_started_over(left: bytes, server: Server, tmp_path: Path) -> None:
     server.files["/file"] = CONTENT
     (tmp_path / "file.part").write_bytes(left)
-    fetch([f"{server.url}/file"], tmp_path / "file", MD5)
+    fetch([f"{server.url}/file"], tmp_path / "file", MD5, most=MOST)
     assert checksum(tmp_path / "file", MD5) == MD5
 
 
 def test_a_server_that_cannot_resume_sends_it_all_again(server: Server, tmp_path: Path) -> None:
     server.files["/file"], server.cuts, server.resumes = CONTENT, [100_000], False
-    fetch([f"{server.url}/file"], tmp_path / "file", MD5)
+    fetch([f"{server.url}/file"], tmp_path / "file", MD5, most=MOST)
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
 def test_a_server_that_always_breaks_is_given_up(server: Server, tmp_path: Path) -> None:
     server.files["/file"], server.cuts = CONTENT, [100_000, 0, 0, 0, 0]
     with pytest.raises(DataError, match=r"cannot reach .*breaks every time"):
-        fetch([f"{server.url}/file"], tmp_path / "file", MD5)
+        fetch([f"{server.url}/file"], tmp_path / "file", MD5, most=MOST)
     assert (tmp_path / "file.part").read_bytes() == CONTENT[:100_000]  # kept for the next call
 
 
 def test_another_content_is_refused_and_the_next_mirror_asked(server: Server, tmp_path: Path) -> None:
     server.files = {"/bad": CONTENT[:-1] + b"!", "/good": CONTENT}
     with pytest.raises(DataError, match=rf"/bad: not the published file: its md5 is \w+, published {MD5}"):
-        fetch([f"{server.url}/bad"], tmp_path / "file", MD5)
+        fetch([f"{server.url}/bad"], tmp_path / "file", MD5, most=MOST)
     assert list(tmp_path.iterdir()) == []
-    fetch([f"{server.url}/bad", f"{server.url}/none", f"{server.url}/good"], tmp_path / "file", MD5)
+    fetch([f"{server.url}/bad", f"{server.url}/none", f"{server.url}/good"], tmp_path / "file", MD5, most=MOST)
     assert checksum(tmp_path / "file", MD5) == MD5
 
 
@@ -148,7 +149,7 @@ def test_a_folder_that_cannot_be_written_is_the_disks_fault(server: Server, tmp_
     server.files["/file"] = CONTENT
     (tmp_path / "blocked").write_text("a file")
     with pytest.raises(DiskError, match=r"cannot write .*blocked/file"):
-        fetch([f"{server.url}/file"], tmp_path / "blocked" / "file", MD5)
+        fetch([f"{server.url}/file"], tmp_path / "blocked" / "file", MD5, most=MOST)
 
 
 @pytest.mark.parametrize("room", [100, 100_000, len(CONTENT) - 1])
@@ -157,15 +158,15 @@ def test_a_full_disk_is_not_taken_for_a_server_out_of_reach(
 ) -> None:
     server.files["/file"] = CONTENT
     with full_disk(room), pytest.raises(DiskError, match=r"cannot write .*file.part .*; free the disk"):
-        fetch([f"{server.url}/file"], tmp_path / "file", MD5)
-    fetch([f"{server.url}/file"], tmp_path / "file", MD5)  # room again
+        fetch([f"{server.url}/file"], tmp_path / "file", MD5, most=MOST)
+    fetch([f"{server.url}/file"], tmp_path / "file", MD5, most=MOST)  # room again
     assert checksum(tmp_path / "file", MD5) == MD5
 
 
 def test_of_several_that_fetch_the_same_file_one_does_and_the_others_wait(server: Server, tmp_path: Path) -> None:
     server.files["/file"] = CONTENT
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: fetch([f"{server.url}/file"], tmp_path / "file", MD5), range(4)))
+        list(pool.map(lambda _: fetch([f"{server.url}/file"], tmp_path / "file", MD5, most=MOST), range(4)))
     assert server.ranges == [0]
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -247,3 +248,21 @@ def test_mnist_rot_is_fetched_and_a_damaged_archive_replaced(server: Server, tmp
     assert data.verify(tmp_path)
     shutil.rmtree(tmp_path / "mnist-rot")
     assert data.status(tmp_path) == "missing"
+
+
+def test_a_server_that_sends_more_than_there_can_be_fills_no_disk(server: Server, tmp_path: Path) -> None:
+    server.files["/file"] = bytes(100 * len(CONTENT))
+    with pytest.raises(DataError, match="longer than 600000 bytes"):
+        fetch([f"{server.url}/file"], tmp_path / "file", MD5, most=MOST)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_under_the_name_of_an_unfinished_download_is_not_followed(server: Server, tmp_path: Path) -> None:
+    server.files["/file"] = CONTENT
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (tmp_path / "file.part").symlink_to(precious)
+    fetch([f"{server.url}/file"], tmp_path / "file", MD5, most=MOST)
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    assert not (tmp_path / "file").is_symlink()
+    assert precious.read_text() == "mine"

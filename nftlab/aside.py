@@ -1,0 +1,27 @@
+"""Files that are there whole or not at all: written aside, then moved to their name."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextlib.contextmanager
+def aside(path: Path, end: str = "") -> Iterator[BinaryIO]:
+    """A new file beside `path`, its name ending in `end`, which takes that place once it is written and is removed if that fails.
+
+    Nobody can have put a link under its name. Raises OSError.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{end}")
+    with open(beside, "xb") as file:
+        try:
+            yield file
+            file.close()  # which writes the last bytes
+            beside.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise
