@@ -84,7 +84,7 @@ def _snapshots(subject: Subject, runs: Path | None, device: str, progress: Progr
     def told(epoch: int) -> None:
         progress(f"{subject.label}, job {member.key}", epoch, max(subject.epochs))
 
-    return list(snapshots(task, member, subject.epochs, runs=runs, device=device, progress=told))
+    return list(snapshots(task, member, subject.epochs, runs=runs, sums=job.sums, device=device, progress=told))
 
 
 def _planes(shown: Sequence[tuple[Subject, list[Snapshot]]], picture: Picture) -> Figure:

@@ -5,7 +5,7 @@ again from the nearest one before, by the same pack that workers use: the same n
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,17 +65,19 @@ def snapshots(
     epochs: Iterable[int],
     *,
     runs: Path | None = None,
+    sums: Collection[str] = (),
     device: str = "cpu",
     progress: Callable[[int], None] = lambda epoch: None,
 ) -> Iterator[Snapshot]:
     """The job after each of these epochs (1-based; those past its end are its end), in rising order.
 
-    `runs` is the workers' folder: where it holds a checkpoint of the job, training goes on from there. `progress` is told
-    the epoch reached. Raises ConfigError when the job diverges on the way.
+    `runs` is the workers' folder: where it holds a checkpoint of the job with one of the `sums` (SHA-256) that the job table
+    knows, training goes on from there. `progress` is told the epoch reached. Raises ConfigError when the job diverges on the way.
     """
     pack, program, at = Pack(task, [member], device=device), build(task, member.hypers), 0
+    stored = _stored(runs / "checkpoints" / member.key, sums) if runs else {}
     for epoch in sorted({min(epoch, member.hypers.epochs) for epoch in epochs}):
-        at = _nearest(pack, member, runs, at, epoch)
+        at = _nearest(pack, member, stored, at, epoch)
         while at < epoch:
             if not pack.live:
                 raise ConfigError(f"job {member.key} diverged in epoch {at}: there is nothing to show after it")
@@ -85,13 +87,22 @@ def snapshots(
         yield Snapshot(epoch, member, program, _nets(program, pack.checkpoint(member.key)))
 
 
-def _nearest(pack: Pack, member: Member, runs: Path | None, at: int, epoch: int) -> int:
-    """Moves the lane to the job's last readable checkpoint between two epochs; returns the epoch at which it then stands."""
-    found = (runs / "checkpoints" / member.key).glob("*/epoch-*.safetensors") if runs else ()
-    numbered = {int(path.stem.partition("-")[2]): path for path in sorted(found)}
-    for number in sorted((number for number in numbered if at < number <= epoch), reverse=True):
+def _stored(folder: Path, sums: Collection[str]) -> dict[int, Checkpoint]:
+    """The job's checkpoints by epoch, those alone that the job table knows: others may have been put there by anybody."""
+    found = {}
+    for path in folder.glob("*/epoch-*.safetensors"):
+        for sha in sums:
+            with contextlib.suppress(DataError):
+                checkpoint = load(path, sha)
+                found[int(checkpoint.meta["epoch"])] = checkpoint
+    return found
+
+
+def _nearest(pack: Pack, member: Member, stored: Mapping[int, Checkpoint], at: int, epoch: int) -> int:
+    """Moves the lane to the job's last usable checkpoint between two epochs; returns the epoch at which it then stands."""
+    for number in sorted((number for number in stored if at < number <= epoch), reverse=True):
         with contextlib.suppress(DataError, ConfigError):  # of another version of the code: train it again
-            pack.restore(member.key, load(numbered[number]))
+            pack.restore(member.key, stored[number])
             return number
     return at
 

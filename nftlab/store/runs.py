@@ -23,7 +23,8 @@ HOUR = 3600.0
 class JobRow:
     """A job as reports and commands see it: `config` without the seed, errors in percent at the best epoch.
 
-    `git_sha` and `circumstances` are those of its last attempt (None and empty before the first); `error` is the last line.
+    `git_sha` and `circumstances` are those of its last attempt (None and empty before the first); `error` is the last line; `sums` the
+    SHA-256 of its last checkpoints.
     """
 
     job_id: int
@@ -47,6 +48,7 @@ class JobRow:
     finished_at: float | None
     git_sha: str | None
     circumstances: dict[str, Any]
+    sums: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ def _job(row: Row[Any], read: dict[str, Any]) -> JobRow:
             read[written] = json.loads(written)
         values[name] = dict(read[written])
     values |= {"job_id": row.id, "diverged": bool(row.diverged), "git_sha": values["circumstances"].get("git_sha")}
+    values["sums"] = tuple(sha for sha in (row.checkpoint_sha, row.previous_sha) if sha)
     return JobRow(**{name: values[name] for name in JobRow.__dataclass_fields__})
 
 

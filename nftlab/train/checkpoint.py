@@ -66,8 +66,8 @@ def load(path: Path | str, sha256: str | None = None) -> Checkpoint:
     try:
         tensors = safetensors.torch.load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        return Checkpoint(tensors, json.loads(header["__metadata__"][_META]))
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        return Checkpoint(tensors, dict(json.loads(header["__metadata__"][_META])))
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"checkpoint {path} is corrupt or cut short: {error}") from error
 
 

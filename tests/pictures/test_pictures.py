@@ -55,16 +55,23 @@ def test_a_snapshot_has_the_numbers_of_training() -> None:
     assert torch.allclose(third.probabilities(x), byhand, atol=1e-6)
 
 
-def test_training_goes_on_from_a_stored_checkpoint_and_a_broken_one_is_passed_over(tmp_path: Path) -> None:
+def test_training_goes_on_from_a_stored_checkpoint_that_the_job_table_knows(tmp_path: Path) -> None:
     who, pack = member(**MOONS), Pack(moons(), [member(**MOONS)])
-    folder = tmp_path / "checkpoints" / who.key / "1"
+    folder, forged = tmp_path / "checkpoints" / who.key / "1", tmp_path / "checkpoints" / who.key / "2"
+    sums = []
     for _ in range(2):
         pack.train_epoch()
-        save(folder, pack.checkpoint(who.key))
+        sums.append(save(folder, pack.checkpoint(who.key))[1])
+    false = pack.checkpoint(who.key)
+    false.tensors["classifier/weights/out.bias"] += 1
+    save(forged, false)
+    (forged / "epoch-of-somebody.safetensors").write_bytes(b"")
     (folder / "epoch-000001.safetensors").write_bytes(b"cut")
     trained: list[int] = []
-    stored = list(snapshots(moons(), who, [2, 3], runs=tmp_path, progress=trained.append))
+    stored = list(snapshots(moons(), who, [2, 3], runs=tmp_path, sums=sums, progress=trained.append))
     assert trained == [3]
+    assert list(snapshots(moons(), who, [2], runs=tmp_path, sums=[], progress=trained.append))
+    assert trained == [3, 1, 2]
     anew = list(snapshots(moons(), who, [2, 3]))
     x, _ = anew[0].examples(20)
     for one, other in zip(stored, anew, strict=True):

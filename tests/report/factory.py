@@ -50,6 +50,7 @@ class Jobs(list[JobRow]):
             **{
                 "git_sha": "0123456789abcdef0123456789abcdef01234567",
                 "circumstances": {"device": "cpu", "torch": "2.14.1", "pack_size": 6},
+                "sums": (),
             },
         }
         row |= (done if values.get("state", "done") == "done" else {}) | values

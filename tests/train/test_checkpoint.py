@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 from nftlab.errors import ConfigError, DataError, DiskError
@@ -50,6 +51,13 @@ def test_other_content_than_was_written_is_refused(tmp_path: Path) -> None:
         checkpoint.load(path, sha)
     with pytest.raises(DataError, match="cannot be read"):
         checkpoint.load(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("meta", ["[1]", "1", "nothing"])
+def test_a_file_of_somebody_elses_making_is_refused(tmp_path: Path, meta: str) -> None:
+    safetensors.torch.save_file({"a": torch.zeros(2)}, tmp_path / "theirs.safetensors", {"nftlab": meta})
+    with pytest.raises(DataError, match="corrupt"):
+        checkpoint.load(tmp_path / "theirs.safetensors")
 
 
 def test_a_folder_that_cannot_be_made_is_a_disk_error(tmp_path: Path) -> None:
