@@ -32,6 +32,7 @@ class SweepPlan:
 
     @property
     def done(self) -> int:
+        """How many jobs have ended as they should, pruned ones among them."""
         return self.states.get("done", 0) + self.states.get("pruned", 0)
 
     @property

@@ -33,6 +33,7 @@ class Snapshot:
 
     @property
     def task(self) -> Task:
+        """The data that the job trains on."""
         return self.program.task
 
     def examples(self, count: int) -> tuple[Tensor, Tensor]:

@@ -45,6 +45,7 @@ class Problems:
             yield f"{self.where}:{line}:{column}: {what}"
 
     def add(self, line: int, column: int, what: str) -> None:
+        """Keep a problem at a place, counted from 1."""
         self._found[line, column, what] = None
 
     def raise_any(self) -> None:
@@ -64,6 +65,7 @@ class Cursor:
 
     @property
     def value(self) -> Any:
+        """The node's value: a scalar, or nodes in a list or dict."""
         return self.node.value
 
     def fail(self, what: str, *, at_key: bool = False) -> None:
@@ -99,12 +101,14 @@ class Cursor:
         return [Cursor(node, self.path, self.problems) for node in self.value]
 
     def text(self) -> str | None:
+        """A text; a number or truth value is none."""
         if isinstance(self.value, str):
             return self.value
         self.fail(f"{show(self.value)} is not a text; write it in quotes if it is meant as one")
         return None
 
     def one_of(self, choices: Collection[str]) -> str | None:
+        """One of these texts."""
         if isinstance(self.value, str) and self.value in choices:
             return self.value
         close = nearest(self.value, choices) if isinstance(self.value, str) else ""
