@@ -66,10 +66,10 @@ def _hyper(
 class Hypers:
     """What every algorithm has. `lr` and `weight_decay` are the classifier's.
 
-    `curves`: what its trials record beside losses and errors.
+    `curves`: what its trials record beside losses and errors, and what each is.
     """
 
-    curves: ClassVar[tuple[str, ...]] = ()
+    curves: ClassVar[Mapping[str, str]] = {}
 
     algorithm: str = _hyper("ct", "training method", static=True)
     network: str = _hyper("fc-a", "classifier", choices=NETWORKS, static=True)
@@ -120,7 +120,7 @@ class CT(Hypers):
 class EEF(Hypers):
     """Easy examples first: training starts on the examples of lowest loss (inferred, docs/papers/nft.md)."""
 
-    curves = ("eef/kept",)
+    curves: ClassVar[Mapping[str, str]] = {"eef/kept": "share of the examples that is kept, kappa_0 to 1, at the epoch's last batch"}
 
     kappa_0: float = _hyper(0.5, "share of the examples that is kept at the start; 1 is classic training", above=0, high=1, static=True)
     ratio_simp: float = _hyper(0.25, "share of training during which examples are left out", low=0, below=1, static=True)
@@ -132,7 +132,10 @@ class EEF(Hypers):
 class FT(Hypers):
     """Friendly training: examples first move down their loss (Marullo et al. 2021). Defaults: the code's for CNN-A on mnist-back-image."""
 
-    curves = ("ft/strength", "ft/iterations")
+    curves: ClassVar[Mapping[str, str]] = {
+        "ft/strength": "share of iterations_simp that is left, fading from 1 to 0, at the epoch's last batch",
+        "ft/iterations": "steps an example may move, a whole number, at the epoch's last batch",
+    }
 
     iterations_simp: int = _hyper(120, "steps an example may move at the start (tau); 0 is classic training", low=0, static=True)
     step_simp: float = _hyper(0.1, "size of such a step (beta), shared by the examples of a batch that still move", above=0)
@@ -168,7 +171,11 @@ NFT_MODES: dict[str, dict[str, Any]] = {
 class NFT(Hypers):
     """Neural friendly training: a second network simplifies the data early in training (Marullo et al., AAAI 2022)."""
 
-    curves = ("nft/strength", "nft/eta", "nft/delta")
+    curves: ClassVar[Mapping[str, str]] = {
+        "nft/strength": "how strongly data are simplified, fading from 1 to 0",
+        "nft/eta": "weight of ‖δ‖² in the simplifier's loss: eta_max · (1 − strength), if doubled-mse times 2 / numbers per example",
+        "nft/delta": "‖δ‖² of an example, its numbers as networks see them; mean over the simplifier's last pass of the epoch",
+    }
 
     mode: str = _hyper(
         "code", "preset of the switches below: as the paper writes or as its code does", choices=("paper", "code"), static=True
