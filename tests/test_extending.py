@@ -39,7 +39,7 @@ nftlab:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy with all of it written in."""
-    for part in ("nftlab", "tests", "db"):
+    for part in ("nftlab", "tests", "db", "docs"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite*", "postgres"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for name, line, after in LINES:
@@ -62,29 +62,37 @@ def checkout(tmp_path: Path) -> Path:
 def run(checkout: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("NFTLAB_", "WANDB_"))}
     environment = {**outside, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-m", *words], cwd=checkout, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, *words], cwd=checkout, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
     return done
 
 
 @pytest.mark.ci
 def test_what_the_document_adds_is_swept_trained_and_counted(checkout: Path) -> None:
-    launch = ("nftlab", "sweep", "launch")
+    launch = ("-m", "nftlab", "sweep", "launch")
     assert "3 configurations × 3 seeds = 9 jobs" in run(checkout, *launch, "first-blur.yaml", "--dry-run").stdout
     (checkout / "misfit.yaml").write_text((checkout / "first-blur.yaml").read_text().replace("digits", "tumours"))
     assert "blur needs images, tumours has vectors" in run(checkout, *launch, "misfit.yaml", "--dry-run", code=78).stderr
     for name, count in (("first-blur", 9), ("own", 4)):
         assert json.loads(run(checkout, *launch, f"{name}.yaml", "--json").stdout)["jobs_added"] == count
-    run(checkout, "nftlab", "worker", "--drain", "--no-wandb")
+    run(checkout, "-m", "nftlab", "worker", "--drain", "--no-wandb")
     for name in ("first-blur", "own"):
-        run(checkout, "nftlab", "sweep", "verify", name)
-    run(checkout, "nftlab", "data", "verify", "tumours")
+        run(checkout, "-m", "nftlab", "sweep", "verify", name)
+    run(checkout, "-m", "nftlab", "data", "verify", "tumours")
+
+
+@pytest.mark.ci
+def test_the_page_of_parameters_is_written_anew(checkout: Path) -> None:
+    page = ("-m", "pytest", "tests/test_parameter_page.py")
+    assert "python docs/parameters.py" in run(checkout, *page, code=1).stdout
+    run(checkout, "docs/parameters.py")
+    run(checkout, *page)
 
 
 @pytest.mark.ci
 def test_the_contracts_pick_it_up(checkout: Path) -> None:
     """Every test of training and data that names one of the three, among them: alone equals in a pack, resumed equals uninterrupted."""
     ours, markers = "blur or small-net or tumours", "not ci and not gpu"
-    told = run(checkout, "pytest", "-vv", "-m", markers, "-k", ours, "tests/train", "tests/data").stdout
+    told = run(checkout, "-m", "pytest", "-vv", "-m", markers, "-k", ours, "tests/train", "tests/data").stdout
     found = {name for name in ours.split(" or ") if re.search(rf"test_(equality|contract)\S*\[\S*{name}\S*\] PASSED", told)}
     assert found == set(ours.split(" or "))
