@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nftlab.hypers import ALGORITHMS, check, nearest
-from nftlab.report.model import Line
+from nftlab.report.model import SWEEP, Line
 from nftlab.spec.document import Cursor
 
 MOST = 10_000  # rows or columns
@@ -53,8 +53,7 @@ def _values(cursor: Cursor, name: str) -> Iterator[tuple[str, Any]]:
         if not found:
             cursor.fail("no value is given")
     else:
-        items = (cursor.items() or []) if isinstance(cursor.value, list) else [cursor]
-        found = [(str(item.value), item) for item in items]
+        found = [(str(item.value), item) for item in _several(cursor)]
     for label, item in found:
         if item.scalar() and _fits(item, name):
             yield _label(item, label), item.value
@@ -81,19 +80,35 @@ def where(cursor: Cursor) -> dict[str, tuple[Any, ...]]:
     found = {}
     for name, values in (cursor.entries() or {}).items():
         if _field(values, name):
-            items = (values.items() or []) if isinstance(values.value, list) else [values]
-            found[name] = tuple(item.value for item in items if item.scalar() and _fits(item, name))
+            found[name] = tuple(item.value for item in _several(values) if item.scalar() and _fits(item, name))
     return found
 
 
+def named_sweeps(cursor: Cursor) -> Iterator[Cursor]:
+    """Every place at which rows or columns name a sweep."""
+    lines = [cursor] if isinstance(cursor.value, dict) else [(item.entries() or {}).get("where") for item in cursor.items() or ()]
+    for line in lines:
+        if line is None or (given := (line.entries() or {}).get(SWEEP)) is None:
+            continue
+        yield from (given.entries() or {}).values() if isinstance(given.value, dict) else _several(given)
+
+
+def _several(cursor: Cursor) -> list[Cursor]:
+    """The members of a list, or the one value."""
+    return (cursor.items() or []) if isinstance(cursor.value, list) else [cursor]
+
+
 def _field(cursor: Cursor, name: str) -> bool:
-    if name not in _FIELDS:
-        cursor.fail(f"no algorithm has this field{nearest(name, _FIELDS)}", at_key=True)
-    return name in _FIELDS
+    known = (*_FIELDS, SWEEP)
+    if name not in known:
+        cursor.fail(f"no algorithm has this field{nearest(name, known)}", at_key=True)
+    return name in known
 
 
 def _fits(cursor: Cursor, name: str) -> bool:
     """Whether a field can have this value; names that this nftlab does not know are let through, see `unknown`."""
+    if name == SWEEP:
+        return cursor.text() is not None
     owner, metadata = _FIELDS[name]
     if isinstance(cursor.value, str) and (name == "algorithm" or metadata["choices"]):
         return True
@@ -108,6 +123,8 @@ def unknown(lines: Sequence[Line]) -> tuple[str, ...]:
     missing: dict[str, dict[str, None]] = {}
     for line in lines:
         for name, values in line.where.items():
+            if name == SWEEP:  # whether it was launched the job table tells
+                continue
             choices = ALGORITHMS if name == "algorithm" else _FIELDS[name][1]["choices"]
             for value in values:
                 if choices and value not in choices:

@@ -32,7 +32,7 @@ class SweepFile:
 class Report:
     """A filled table. `jobs`: all jobs of its cells in launch order; `curves`: epoch rows of the printed jobs by job key;
     `sweeps`: the files that those jobs were launched from, by sweep name. `left_out`: how many jobs of a sweep would be among them,
-    did its file still ask for them. `unmatched`: what of the report's `sweeps` no launched sweep matches, as notes name it.
+    did its file still ask for them. `unmatched`: what of the sweeps that the report names no launched one matches, as notes name it.
     """
 
     spec: ReportSpec

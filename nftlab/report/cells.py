@@ -14,8 +14,8 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from nftlab.report.choice import Candidate, choose, choose_by_seed
-from nftlab.report.model import Metric, Published, ReportSpec
-from nftlab.report.scale import counts
+from nftlab.report.model import Line, Metric, Published, ReportSpec
+from nftlab.report.scale import among, counts
 
 if TYPE_CHECKING:
     from nftlab.store import JobRow
@@ -97,13 +97,13 @@ class Cell:
 
 
 def cells(jobs: Iterable[JobRow], spec: ReportSpec) -> list[Cell]:
-    """The cells of a report, row by row. A trial launched in several sweeps counts each seed once: the first that is done."""
+    """The cells of a report, row by row. In a cell a trial launched in several sweeps counts each seed once: the first that is done."""
     counted = held(jobs, spec)
     by_place: dict[tuple[str, str], Cell] = {}
     for row in spec.rows:
-        of_row = [job for job in counted if row.holds(job.config)]
+        of_row = [job for job in counted if _belongs(job, row, spec)]
         for column in spec.columns:
-            mine = [job for job in of_row if column.holds(job.config)]
+            mine = [job for job in of_row if _belongs(job, column, spec)]
             by_place[row.label, column.label] = _cell(row.label, column.label, mine, spec)
     return [_compared(cell, by_place, spec) for cell in by_place.values()]
 
@@ -113,11 +113,14 @@ def held(jobs: Iterable[JobRow], spec: ReportSpec) -> list[JobRow]:
     found = list(jobs)
     sweeps = {name for name in {job.sweep for job in found} if counts(name, spec)}
 
-    def belongs(job: JobRow) -> bool:
-        lines = spec.rows, spec.columns
-        return job.sweep in sweeps and all(any(line.holds(job.config) for line in axis) for axis in lines)
+    def inside(job: JobRow) -> bool:
+        return job.sweep in sweeps and all(any(_belongs(job, line, spec) for line in axis) for axis in (spec.rows, spec.columns))
 
-    return [job for job in found if belongs(job)]
+    return [job for job in found if inside(job)]
+
+
+def _belongs(job: JobRow, line: Line, spec: ReportSpec) -> bool:
+    return (not line.sweeps or among(job.sweep, line.sweeps, spec.scale)) and line.holds(job.config)
 
 
 def finished(job: JobRow, metric: Metric) -> bool:

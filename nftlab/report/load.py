@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, cast
 
 from nftlab.errors import NotFoundError
 from nftlab.hypers import nearest
-from nftlab.report.axes import axis, printable, unknown, where
+from nftlab.report.axes import axis, named_sweeps, printable, unknown, where
 from nftlab.report.find import find_report
 from nftlab.report.load_figure import figure
 from nftlab.report.model import CHOICES, METRICS, Choice, Line, Metric, Published, ReportSpec, is_baseline
@@ -55,6 +56,9 @@ def _report(root: Cursor, name: str) -> ReportSpec:
     columns = axis(given["columns"]) if "columns" in given else ()
     published, told, source = _published(given["published"], rows, columns) if "published" in given else ({}, (), "")
     baseline = _baseline(given["baseline"], rows, columns) if "baseline" in given else {}
+    sweeps = _texts(given["sweeps"]) if "sweeps" in given else ()
+    for lines in (given[key] for key in ("rows", "columns") if sweeps and key in given):
+        _check_sweeps(lines, sweeps)
     notes = (_texts(given["notes"]) if "notes" in given else ()) + told + unknown((*rows, *columns))
     return ReportSpec(
         name=name,
@@ -63,7 +67,7 @@ def _report(root: Cursor, name: str) -> ReportSpec:
         columns=columns,
         caption=_text(given, "caption"),
         notes=notes,
-        sweeps=_texts(given["sweeps"]) if "sweeps" in given else (),
+        sweeps=sweeps,
         metric=cast(Metric, given["metric"].one_of(METRICS) or "test_error") if "metric" in given else "test_error",
         seeds=(given["seeds"].whole(1, 10_000) or 1) if "seeds" in given else 3,
         baseline=baseline,
@@ -97,6 +101,14 @@ def _baseline(cursor: Cursor, rows: Sequence[Line], columns: Sequence[Line]) -> 
     if wanted and rows and columns and not any(is_baseline(line, wanted) for line in (*rows, *columns)):
         cursor.fail("no row and no column is the baseline", at_key=True)
     return wanted
+
+
+def _check_sweeps(lines: Cursor, sweeps: Sequence[str]) -> None:
+    """A line whose sweep does not count for the report would be a hole for ever."""
+    for named in named_sweeps(lines):
+        name = named.value
+        if isinstance(name, str) and not any(fnmatchcase(name, sweep) or fnmatchcase(sweep, name) or name == sweep for sweep in sweeps):
+            named.fail(f"{show(name)} is not among the report's sweeps: {', '.join(sweeps)}{nearest(name, sweeps)}")
 
 
 def _published(cursor: Cursor, rows: Sequence[Line], columns: Sequence[Line]) -> tuple[Values, tuple[str, ...], str]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 Metric = Literal["test_error", "val_error"]
 METRICS: dict[Metric, str] = {"test_error": "test error", "val_error": "validation error"}
 Choice = Literal["val_error", "val_error_per_seed"]
+SWEEP = "sweep"  # what a `where` may name beside the fields of a configuration: the sweep that launched a job
 CHOICES: dict[Choice, str] = {
     "val_error": "by mean validation error over seeds",
     "val_error_per_seed": "by validation error, for each seed by itself",
@@ -19,7 +20,7 @@ CHOICES: dict[Choice, str] = {
 class Line:
     """A row or a column: `label` names it in the whole table, `short` within its `group` (empty: none).
 
-    `where` says which configurations belong to it: for each field the values allowed.
+    `where` says which jobs belong to it: for each field of their configuration the values allowed, for `sweep` names or patterns.
     """
 
     label: str
@@ -27,9 +28,14 @@ class Line:
     group: str
     where: Mapping[str, tuple[Any, ...]]
 
+    @property
+    def sweeps(self) -> tuple[str, ...]:
+        """Names or patterns of the sweeps whose jobs belong here; empty for all."""
+        return self.where.get(SWEEP, ())
+
     def holds(self, config: Mapping[str, Any]) -> bool:
         """Whether a configuration belongs here; one that lacks a field of `where` does not."""
-        return all(any(same(config.get(name), value) for value in values) for name, values in self.where.items())
+        return all(any(same(config.get(name), value) for value in values) for name, values in self.where.items() if name != SWEEP)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ def _numbers(report: Report) -> Iterator[str]:
     spec = report.spec
     what = METRICS[spec.metric]
     of = f"over {spec.seeds} seeds" if spec.seeds > 1 else "of one seed"
-    trials = {candidate.trial_key for cell in report.cells for candidate in cell.eligible}  # cells may share some
+    # cells may share some; of a configuration that rows of two sweeps have, each was a choice of its own
+    trials = {tuple(job.job_key for job in candidate.jobs) for cell in report.cells for candidate in cell.eligible}
     searched = f", chosen among {len(trials)} trials in all" if any(cell.searched > 1 for cell in report.cells) else ""
     yield (f"{what.capitalize()} in percent, mean ± sample standard deviation (ddof = 1) {of}, {_CHOSEN[spec.choose]}{searched}.")
     if any(cell.mean is None or cell.partial for cell in report.cells):

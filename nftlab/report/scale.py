@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cache
 
 from nftlab.errors import UsageError
 from nftlab.hypers import nearest
@@ -57,21 +58,35 @@ def _earlier(figure: Figure | None, scale: float) -> Figure | None:
 
 def counts(sweep: str, spec: ReportSpec) -> bool:
     """Whether a sweep's jobs count for this report. Patterns match sweeps of the report's own scale only."""
-    return any(_matches(sweep, pattern, spec.scale) for pattern in spec.sweeps or ("*",))
+    return among(sweep, spec.sweeps or ("*",), spec.scale)
+
+
+def among(sweep: str, names: Iterable[str], scale: float) -> bool:
+    """Whether one of the names or patterns means a sweep, those of a report at this scale."""
+    return any(_matches(sweep, name, scale) for name in names)
 
 
 def unmatched(launched: Sequence[str], spec: ReportSpec) -> list[str]:
-    """The names and patterns of the report that no launched sweep matches, quoted; behind what may be a slip the nearest sweep.
+    """The names and patterns of the report and its lines that no launched sweep matches, quoted; behind a slip the nearest sweep.
 
-    A sweep that ships with nftlab is no slip, it waits to be launched; nor is one meant that counts for the report already.
+    A sweep that ships with nftlab is no slip, it waits to be launched; nor is one meant that counts for the report, or for a line, already.
     """
-    missing = [name for name in spec.sweeps if not any(_matches(sweep, name, spec.scale) for sweep in launched)]
-    known = shipped_sweeps() if missing else []
-    others = [sweep for sweep in launched if _matches(sweep, "*", spec.scale) and not counts(sweep, spec)]
-    named = {name: scaled_name(name, spec.scale) for name in missing}
-    return [repr(text) + ("" if name in known else nearest(text, others)) for name, text in named.items()]
+    of_lines = [name for line in (*spec.rows, *spec.columns) for name in line.sweeps]
+    counted = [sweep for sweep in launched if counts(sweep, spec)]
+    others = [sweep for sweep in launched if _matches(sweep, "*", spec.scale) and sweep not in counted]
+    free = [sweep for sweep in counted if not among(sweep, of_lines, spec.scale)]
+    untold = [name for name in of_lines if name not in spec.sweeps]
+    return [*_missing(spec.sweeps, counted, others, spec.scale), *_missing(untold, counted, free, spec.scale)]
 
 
+def _missing(names: Sequence[str], there: Sequence[str], meant: Sequence[str], scale: float) -> list[str]:
+    """Those names that none of the sweeps there matches, as a note tells them, with the nearest of those that may be meant."""
+    named = {name: scaled_name(name, scale) for name in names if not any(_matches(sweep, name, scale) for sweep in there)}
+    known = shipped_sweeps() if named else []
+    return [repr(text) + ("" if name in known else nearest(text, meant)) for name, text in named.items()]
+
+
+@cache  # asked again for every job
 def _matches(sweep: str, pattern: str, scale: float) -> bool:
     if sweep == scaled_name(pattern, scale):
         return True
