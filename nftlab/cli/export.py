@@ -13,15 +13,16 @@ import typer
 
 from nftlab.aside import aside
 from nftlab.cli.database import to_read
-from nftlab.cli.options import Db, Name, Seed, State, Where, select, sweep_name
+from nftlab.cli.options import Db, Seed, State, Where, select, sweep_name
 from nftlab.cli.output import emit, say, written
 from nftlab.errors import DiskError, UsageError
 
 FORMATS = ("csv", "jsonl")
+Names = Annotated[list[str], typer.Argument(metavar="NAME|FILE", help="Launched sweeps, or the files that they were launched from.")]
 
 
 def export(
-    name: Name,
+    names: Names,
     curves: Annotated[bool, typer.Option("--curves", help="A row per epoch instead of one per job.")] = False,
     fmt: Annotated[
         str | None, typer.Option("--format", metavar="F", help="csv or jsonl; default: by the ending of --out, else csv.")
@@ -32,14 +33,14 @@ def export(
     seed: Seed = None,
     db: Db = None,
 ) -> None:
-    """Print a sweep's jobs, or their curves, for other programs to read."""
+    """Print the jobs of sweeps, or their curves, for other programs to read."""
     from nftlab import store
 
     fmt = fmt or (out.suffix.lstrip(".") if out is not None and out.suffix.lstrip(".") in FORMATS else "csv")
     if fmt not in FORMATS:
         raise UsageError(f"--format {fmt!r} is not one of {', '.join(FORMATS)}")
-    sweep, engine = sweep_name(name), to_read(db)
-    chosen = select(engine, sweep, state, where, seed)
+    sweeps, engine = [sweep_name(name) for name in names], to_read(db)
+    chosen = select(engine, sweeps, state, where, seed)
     rows = store.curve_rows(engine, chosen) if curves and engine is not None else store.job_rows(chosen)
     text = _csv(rows) if fmt == "csv" else "".join(json.dumps(row) + "\n" for row in rows)
     if out is None:

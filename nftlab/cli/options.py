@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,8 +51,10 @@ def sweep_file(given: str) -> SweepFile | None:
     return load(Path(find_sweep(given)))
 
 
-def select(engine: Engine | None, sweep: str | None, state: str | None, where: list[str] | None, seed: int | None) -> list[JobRow]:
-    """The jobs that the selectors choose; none without a job table.
+def select(
+    engine: Engine | None, sweep: str | Collection[str] | None, state: str | None, where: list[str] | None, seed: int | None
+) -> list[JobRow]:
+    """The jobs that the selectors choose, of one sweep or of several; none without a job table.
 
     Raises UsageError for a selector that can choose nothing, NotFoundError for a sweep that was never launched.
     """
@@ -59,8 +62,9 @@ def select(engine: Engine | None, sweep: str | None, state: str | None, where: l
 
     check_state(state)
     wanted, wrong = parse_where(where)
-    if engine is not None and sweep is not None:
-        store.check_launched(engine, sweep)
+    if engine is not None:
+        for name in [sweep] if isinstance(sweep, str) else sweep or ():
+            store.check_launched(engine, name)
     found = [] if engine is None else store.jobs(engine, sweep=sweep, state=state, where=wanted, seed=seed)
     if wrong and not found:  # jobs of an older nftlab may have what this one does not know
         raise UsageError("\n".join(wrong))

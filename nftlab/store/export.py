@@ -26,8 +26,8 @@ def job_rows(chosen: Sequence[JobRow]) -> list[dict[str, Any]]:
 
 
 def curve_rows(engine: Engine, chosen: Sequence[JobRow]) -> list[dict[str, Any]]:
-    """A row per epoch of each job: `job`, `trial`, `seed`, `epoch` (1-based), `seconds` and its values; what was not finite is None."""
-    about = {job.job_id: {"job": job.job_key, "trial": job.trial_key, "seed": job.seed} for job in chosen}
+    """A row per epoch of each job: `job`, `sweep`, `trial`, `seed`, `epoch` (from 1), `seconds`, values; what was not finite is None."""
+    about = {job.job_id: {"job": job.job_key, "sweep": job.sweep, "trial": job.trial_key, "seed": job.seed} for job in chosen}
     ids, rows = list(about), []
     with engine.connect() as connection:
         for start in range(0, len(ids), _CHUNK):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nftlab.store import Queue
-from tests.cli.helpers import JOBS, Invoke, claim, finish, learn, read
+from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, finish, learn, read
 
 
 @pytest.fixture
@@ -75,6 +76,18 @@ def test_export_of_curves(worked: Invoke) -> None:
     points = [json.loads(line) for line in worked("sweep", "export", "small", "--curves", "--format", "jsonl").stdout.splitlines()]
     assert [point["val/error"] for point in points] == [5.0, 5.0, None]
     assert worked("sweep", "export", "small", "--curves", "--state", "queued").stdout == ""
+
+
+def test_export_of_several_sweeps_in_one_file(worked: Invoke, folder: Path) -> None:
+    (folder / "again.yaml").write_text(SWEEP.replace("small", "again"))
+    worked("sweep", "launch", "again.yaml")
+    rows = records(worked("sweep", "export", "small", "again.yaml"))
+    assert Counter(row["sweep"] for row in rows) == {"small": JOBS, "again": JOBS}
+    assert len({(row["trial"], row["seed"]) for row in rows}) == JOBS, "they ask for the same configurations"
+    curves = records(worked("sweep", "export", "again", "small", "small", "--curves"))
+    assert [row["sweep"] for row in curves] == ["small"] * 3
+    unknown = worked("sweep", "export", "small", "agian")
+    assert (unknown.exit_code, "'agian'" in unknown.stderr, unknown.stdout) == (66, True, "")
 
 
 def test_export_says_what_it_cannot(worked: Invoke, folder: Path) -> None:
