@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nftlab import store
 from nftlab.errors import SpecError
-from nftlab.report.cells import Cell, cells, held
+from nftlab.report.cells import Cell, cells, filled, place
 from nftlab.report.curves import Rows
 from nftlab.report.model import ReportSpec
 from nftlab.report.scale import counts, unmatched
@@ -50,17 +50,18 @@ def build(spec: ReportSpec, engine: Engine | None) -> Report:
         return Report(spec, tuple(cells([], spec)))
     launched = {sweep["name"]: SweepFile(sweep["path"], sweep["source"]) for sweep in store.launched(engine)}
     found = store.jobs(engine, sweep=[name for name in launched if counts(name, spec)])
-    inside = held(found, spec)
+    placed = list(place(found, spec))
+    inside = [job for job, _, _ in placed]
     dropped = _dropped(engine, found, inside, launched)
-    filled = tuple(cells([job for job in inside if job.job_key not in dropped], spec))
-    keys = {job.job_key for cell in filled for candidate in cell.candidates for job in candidate.jobs}
+    numbers = tuple(filled([each for each in placed if each[0].job_key not in dropped], spec))
+    keys = {job.job_key for cell in numbers for candidate in cell.candidates for job in candidate.jobs}
     mine = tuple(job for job in inside if job.job_key in keys)
-    printed = {key for cell in filled for key in cell.jobs}
+    printed = {key for cell in numbers for key in cell.jobs}
     curves = {job.job_key: store.curve(engine, job.job_id) for job in mine if job.job_key in printed}
     named = sorted({job.sweep for job in mine} & launched.keys())
     left_out = dict(sorted(Counter(job.sweep for job in inside if job.job_key in dropped).items()))
     missing = tuple(unmatched(list(launched), spec)) if launched else ()
-    return Report(spec, filled, mine, curves, {name: launched[name] for name in named}, left_out, missing)
+    return Report(spec, numbers, mine, curves, {name: launched[name] for name in named}, left_out, missing)
 
 
 def _dropped(engine: Engine, found: Sequence[JobRow], inside: Sequence[JobRow], files: Mapping[str, SweepFile]) -> set[str]:

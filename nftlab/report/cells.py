@@ -6,8 +6,9 @@ there is one: a configuration with fewer seeds cannot win by luck. A report may 
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from statistics import fmean, stdev
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from nftlab.store import JobRow
 
 OPEN = ("queued", "running")
+
+Placed = tuple["JobRow", Sequence[Line], Sequence[Line]]
 
 
 @dataclass(frozen=True)
@@ -98,25 +101,31 @@ class Cell:
 
 def cells(jobs: Iterable[JobRow], spec: ReportSpec) -> list[Cell]:
     """The cells of a report, row by row. In a cell a trial launched in several sweeps counts each seed once: the first that is done."""
-    counted = held(jobs, spec)
-    by_place: dict[tuple[str, str], Cell] = {}
-    for row in spec.rows:
-        of_row = [job for job in counted if _belongs(job, row, spec)]
-        for column in spec.columns:
-            mine = [job for job in of_row if _belongs(job, column, spec)]
-            by_place[row.label, column.label] = _cell(row.label, column.label, mine, spec)
+    return filled(place(jobs, spec), spec)
+
+
+def place(jobs: Iterable[JobRow], spec: ReportSpec) -> Iterator[Placed]:
+    """Each job that belongs to some cell of a report, in the order given, with its rows and columns, found once for all seeds of a trial."""
+    known: dict[tuple[str, str], tuple[list[Line], list[Line]]] = {}
+    for job in jobs:
+        trial = job.sweep, job.trial_key
+        if trial not in known:
+            inside = counts(job.sweep, spec)
+            rows, columns = ([line for line in axis if inside and _belongs(job, line, spec)] for axis in (spec.rows, spec.columns))
+            known[trial] = rows, columns
+        rows, columns = known[trial]
+        if rows and columns:
+            yield job, rows, columns
+
+
+def filled(placed: Iterable[Placed], spec: ReportSpec) -> list[Cell]:
+    """`cells` of jobs that have their places."""
+    mine: dict[tuple[str, str], list[JobRow]] = {(row.label, column.label): [] for row in spec.rows for column in spec.columns}
+    for job, rows, columns in placed:
+        for row, column in itertools.product(rows, columns):
+            mine[row.label, column.label].append(job)
+    by_place = {(row, column): _cell(row, column, jobs, spec) for (row, column), jobs in mine.items()}
     return [_compared(cell, by_place, spec) for cell in by_place.values()]
-
-
-def held(jobs: Iterable[JobRow], spec: ReportSpec) -> list[JobRow]:
-    """The jobs that belong to some cell of a report, in the order given."""
-    found = list(jobs)
-    sweeps = {name for name in {job.sweep for job in found} if counts(name, spec)}
-
-    def inside(job: JobRow) -> bool:
-        return job.sweep in sweeps and all(any(_belongs(job, line, spec) for line in axis) for axis in (spec.rows, spec.columns))
-
-    return [job for job in found if inside(job)]
 
 
 def _belongs(job: JobRow, line: Line, spec: ReportSpec) -> bool:

@@ -39,10 +39,14 @@ def cell_details(report: Report) -> Iterator[str]:
 
 
 def _details(number: int, cell: Cell) -> Iterator[str]:
-    names = differing([candidate.config for candidate in cell.candidates])
+    begun = [candidate for candidate in cell.candidates if any(job.attempts for job in candidate.jobs)]
+    names = differing([candidate.config for candidate in begun])
     yield f'<details id="cell-{number}"><summary>{escape(cell.row)}, {escape(cell.column)}: <b>{escape(str(ours(cell)))}</b></summary><div>'
-    rows = [_candidate(candidate, names, cell) for candidate in cell.candidates]
-    yield from _table(_TRIALS, rows, chosen=[cell.chose(candidate) for candidate in cell.candidates])
+    if begun:
+        rows = [_candidate(candidate, names, cell) for candidate in begun]
+        yield from _table(_TRIALS, rows, chosen=[cell.chose(candidate) for candidate in begun])
+    if waiting := len(cell.candidates) - len(begun):
+        yield f"<p>{waiting} {'more ' if begun else ''}trials have not begun.</p>"
     if cell.chosen is not None:
         config = escape(" ".join(f"{name}={value}" for name, value in cell.chosen.config.items()))
         jobs = ", ".join(f'<a href="#job-{escape(key)}"><code>{escape(key)}</code></a>' for key in cell.jobs)
@@ -58,14 +62,18 @@ def _candidate(candidate: Candidate, names: Sequence[str], cell: Cell) -> list[s
 
 
 def job_table(report: Report) -> Iterator[str]:
-    """Every job of the report's cells, in launch order."""
+    """The jobs of the report's cells that have begun, in launch order, and how many have not: a search may have thousands."""
     if not report.jobs:
         return
-    names = differing([job.config for job in report.jobs])
+    begun = [job for job in report.jobs if job.attempts]
+    names = differing([*{job.trial_key: job.config for job in begun}.values()])
+    waiting = len(report.jobs) - len(begun)
     yield "<section>"
     yield "<h2>Jobs</h2>"
-    yield f"<details><summary>{len(report.jobs)} jobs, in launch order</summary><div>"
-    yield from _table(_JOBS, [_job(job, names) for job in report.jobs], ids=[f"job-{job.job_key}" for job in report.jobs])
+    told = f", {waiting} of them not begun" if waiting else ""
+    yield f"<details><summary>{len(report.jobs)} jobs, in launch order{told}</summary><div>"
+    if begun:
+        yield from _table(_JOBS, [_job(job, names) for job in begun], ids=[f"job-{job.job_key}" for job in begun])
     yield "</div></details></section>"
 
 
