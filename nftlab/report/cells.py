@@ -105,7 +105,7 @@ def cells(jobs: Iterable[JobRow], spec: ReportSpec) -> list[Cell]:
 
 
 def place(jobs: Iterable[JobRow], spec: ReportSpec) -> Iterator[Placed]:
-    """Each job that belongs to some cell of a report, in the order given, with its rows and columns, found once for all seeds of a trial."""
+    """Each job that belongs to some cell of a report, as given, with its rows and columns, found once for all seeds of a trial."""
     known: dict[tuple[str, str], tuple[list[Line], list[Line]]] = {}
     for job in jobs:
         trial = job.sweep, job.trial_key

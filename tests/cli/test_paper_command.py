@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from nftlab.store import Queue, open_db
 from tests.cli.helpers import Invoke, finish_all, read
 from tests.cli.test_startup import HEAVY, loaded
+from tests.store.jobtable import sql
 
 PAPER = 'title: "A paper of mine"\nitems:\n  table1: {sweeps: [moons], about: half circles}\n'
 SWEEP = """# nftlab sweep launch sweeps/mine/moons.yaml
@@ -68,6 +70,11 @@ def test_jobs_that_were_given_up_are_told_and_those_no_longer_asked_for_are_not(
     told = invoke("paper", "mine", "table1")
     assert "mine/moons\t2\t0\t1\t0\t1\t" in told.stdout
     assert "1 jobs of mine/moons were given up" in told.stderr
+    engine = open_db(None, create=False)
+    assert engine is not None
+    for before, state in pairwise(("cancelled", "failed", "quarantined")):
+        sql(engine, "UPDATE jobs SET state = :state WHERE state = :before", state=state, before=before)
+        assert "mine/moons\t2\t0\t1\t0\t1\t" in invoke("paper", "mine", "table1").stdout
     file = mine / "sweeps" / "mine" / "moons.yaml"
     file.write_text(SWEEP.replace("epochs: {value: 40}", "epochs: {value: 30}"))
     assert "mine/moons\t2\t0\t0\t0\t0\t" in invoke("paper", "mine", "table1").stdout

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nftlab.store import Queue
+from nftlab.store import Queue, open_db
 from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, read
 
 
@@ -50,6 +50,19 @@ def test_more_than_ten_need_a_yes(verb: str, invoke: Invoke, folder: Path) -> No
     assert (refused.exit_code, shown(invoke)["state"]) == (2, "active")
     assert "--yes" in refused.stderr
     assert "12 jobs cancelled" in invoke("sweep", verb, "small", "--yes").stderr
+
+
+def test_jobs_in_training_count_for_the_yes_of_a_cancel(invoke: Invoke, folder: Path) -> None:
+    (folder / "small.yaml").write_text(SWEEP.replace("seeds: 2", "seeds: 4"))
+    invoke("sweep", "launch", "small.yaml")
+    engine = open_db(None, create=False)
+    assert engine is not None
+    while claim(Queue(engine), 12):
+        pass
+    refused = invoke("sweep", "cancel", "small")
+    assert (refused.exit_code, Queue(engine).counts()["running"]) == (2, 12)
+    assert "cancel 12 jobs needs a yes" in refused.stderr
+    assert invoke("sweep", "stop", "small").exit_code == 0, "it ends none of them"
 
 
 def test_a_priority_that_no_database_could_hold(launched: Invoke) -> None:

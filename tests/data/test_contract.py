@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from nftlab import hypers
 from nftlab.data import DATASETS, Task, load, present
 from nftlab.data.base import Dataset
+from nftlab.data.task import Split
 from nftlab.errors import DataError, NotFoundError, UsageError
 from tests.data.formats import RealData, small
 
@@ -101,6 +103,15 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 def test_digits_are_the_same_on_every_machine() -> None:
     assert load("digits").sha256 == "ff71a1663a08949399cfd01b6ca1fadac2d3203362f3393801706feee5de066e"
+
+
+@pytest.mark.parametrize("label", [-1, 2])
+def test_a_label_that_is_no_class_is_refused(label: int) -> None:
+    dataset = DATASETS["two-moons"]
+    task = dataset.load()
+    wrong = Split(task.test.x, torch.cat([task.test.y[:-1], torch.tensor([label])]))
+    with pytest.raises(DataError, match=r"test split: labels .*, 0 … 1 expected"):
+        dataset.check(replace(task, test=wrong))
 
 
 def test_a_task_moves_with_all_its_splits() -> None:

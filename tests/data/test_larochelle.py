@@ -113,7 +113,9 @@ def test_a_damaged_table_is_named_and_leaves_nothing_behind(spoil, what: str, ta
     assert sorted(path.name for path in (tmp_path / "mnist-rot").iterdir()) == ["test.amat", "train.amat"]
 
 
-def test_tables_are_parsed_once_and_again_when_they_change(tables: tuple[str, str], tmp_path: Path) -> None:
+def test_tables_are_parsed_once_and_again_when_they_change(
+    tables: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(tmp_path, tables)
     data = MnistRot(counts=COUNTS)
     seen: list[str] = []
@@ -127,6 +129,9 @@ def test_tables_are_parsed_once_and_again_when_they_change(tables: tuple[str, st
     again = data.load(tmp_path, lambda what, done, total: seen.append(what))
     assert len(seen) == 4
     assert again.sha256 == first.sha256
+    monkeypatch.setattr(MnistRot, "parser", MnistRot.parser + 1)
+    data.load(tmp_path, lambda what, done, total: seen.append(what))
+    assert len(seen) == 6, "what an older nftlab parsed is out of date"
     assert len(list((tmp_path / "mnist-rot").glob("parsed-*"))) == 1
 
 

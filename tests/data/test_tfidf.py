@@ -51,6 +51,14 @@ def test_words_beyond_the_vocabulary_are_unknown(vocabulary: int, monkeypatch: p
     assert np.allclose(tf_idf(TEXTS, len(TEXTS), 4)[:].numpy(), by_the_book(TEXTS, 4, vocabulary), rtol=1e-6)
 
 
+def test_of_many_equally_frequent_words_the_first_seen_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More words than a sort that keeps no order keeps in order by chance."""
+    often = [(1 + word % 3, 3 - word % 3, word % 2) for word in range(300)]  # four or five times, now more in one text, now in another
+    texts = [" ".join(f"w{word} " * times[text] for word, times in enumerate(often)) for text in range(3)]
+    monkeypatch.setattr(tfidf, "VOCABULARY", 250)
+    assert np.allclose(tf_idf(texts, 3, 3)[:].numpy(), by_the_book(texts, 3, 250), rtol=1e-6)
+
+
 def test_progress_ends_at_the_end() -> None:
     seen: list[tuple[str, int, int]] = []
     tf_idf((text for text in TEXTS), len(TEXTS), 3, lambda *step: seen.append(step))

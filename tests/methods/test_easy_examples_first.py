@@ -43,6 +43,8 @@ def test_shares_of_the_specification() -> None:
     assert kept(second, 33) == [7, 8, 8, 9]
     assert [plan.eligible for plan in (first, second, *rest)] == [False, False] + [True] * 8
     assert [plan.values for plan in rest] == [{}] * 8
+    within = plans(hypers(kappa_0=0.5, ratio_simp=0.25), 33)  # T = 10 steps: a switch inside the third epoch makes it eligible
+    assert [plan.eligible for plan in within] == [False] * 2 + [True] * 8
 
 
 def test_the_set_is_ranked_once_an_epoch() -> None:

@@ -101,6 +101,12 @@ def test_too_short_a_schedule_is_classic_training(mode: str, ratio: float, epoch
         assert (passes(each), list(learning(each).how), each.eligible) == (["classifier"], [0] * 4, True)
 
 
+def test_a_papers_schedule_of_one_epoch_is_classic_training_whatever_it_starts_with() -> None:
+    h = hypers("paper", ratio_simp=0.25, epochs=7, first_epoch="simplified")
+    assert (passes(plan(h, 1, 4)), list(learning(plan(h, 1, 4)).how)) == (["classifier"], [0] * 4)
+    assert NeuralFriendly(h, 784, 0).altered(h, 4) == 0
+
+
 def test_linear_scaling_fades_linearly() -> None:
     fading = schedule(hypers(scaling="linear", epochs=10, ratio_simp=0.5), 4)
     assert [fading.strength(1, 0), fading.strength(3, 2), fading.strength(6, 0)] == [1.0, 0.5, 0.0]

@@ -199,3 +199,21 @@ def test_where_tells_one_from_true() -> None:
     jobs.add({"algorithm": "nft", "label_conditioning": True, "eta_max": 3.0}, test_error=1.0)
     jobs.add({"algorithm": "nft", "label_conditioning": False, "eta_max": 2.0}, test_error=2.0)
     assert [found.mean for found in cells(jobs, spec_of(text))] == [1.0, 2.0]
+
+
+def test_only_seeds_that_both_have_are_paired() -> None:
+    jobs = Jobs()
+    jobs.trial({"algorithm": "ct"}, val=[1.0] * 2, test=[10.0, 20.0])
+    jobs.trial({"algorithm": "nft"}, val=[1.0] * 3, test=[9.0, 18.0, 1.0])
+    found = cell(jobs)
+    assert found.paired is not None
+    assert (found.paired.mean, found.paired.seeds) == (-1.5, (0, 1))
+    assert (found.partial, found.better) == (False, False), "the baseline lacks a seed"
+
+
+def test_of_as_many_seeds_the_trial_comes_first_of_which_fewer_diverged() -> None:
+    jobs = Jobs()
+    jobs.trial({"algorithm": "nft", "eta_max": 500}, val=[1.0], test=[1.0])
+    jobs.add({"algorithm": "nft", "eta_max": 500}, 1, diverged=True)
+    jobs.trial({"algorithm": "nft", "eta_max": 2000}, val=[9.0], test=[9.0])
+    assert (cell(jobs).mean, cell(jobs).diverged) == (9.0, 0)

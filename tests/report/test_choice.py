@@ -56,6 +56,12 @@ def test_a_seed_that_diverged_everywhere_is_told() -> None:
     assert (found.n, found.diverged) == (3, 1)
 
 
+def test_a_trial_that_diverged_takes_no_seed_from_one_that_did_not() -> None:
+    jobs = two_trials()
+    jobs.add({"algorithm": "nft", "eta_max": 100}, 0, diverged=True)
+    assert (cell(jobs).n, cell(jobs).diverged, cell(jobs).mean) == (3, 0, pytest.approx(2.0))
+
+
 def test_a_trial_with_some_of_the_seeds_is_among_those_searched() -> None:
     jobs = two_trials()
     jobs.add({"algorithm": "nft", "eta_max": 100}, 0, val_error=1.0)

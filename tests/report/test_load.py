@@ -99,6 +99,8 @@ published:
         ("title: T\nrows: {epochs: [0]}\ncolumns: {dataset: [digits]}\n", "0 is below 1"),
         ("title: T\nrows: {network: []}\ncolumns: {dataset: [digits]}\n", "the list is empty"),
         ("title: T\nrows: {network: {}}\ncolumns: {dataset: [digits]}\n", "rows.network: no value is given"),
+        (SPEC.replace("[digits]", "[digits, mnist]") + "published: {source: S, cells: {FC-A CT: [9.8]}}\n", "1 values for 2 columns"),
+        (SPEC + "published: {source: S, cells: {FC-A CT: [.nan]}}\n", "nan is not a number"),
         (SPEC + "figure: {}\n", "one of curves, axis, picture is expected"),
         (SPEC + "figure: {curves: [val/eror]}\n", "did you mean 'val/error'"),
         (SPEC + "figure: {curves: [val/error, val/loss]}\n", "no axis in common"),

@@ -61,3 +61,21 @@ def test_a_search_is_told_though_most_cells_are_holes() -> None:
     for eta in (500, 2000):
         jobs.trial({"algorithm": "nft", "eta_max": eta}, val=[1.0] * 3, test=[1.0] * 3)
     assert "chosen among 2 trials in all" in render(report_of(jobs, spec_of()), "latex")
+
+
+@pytest.mark.parametrize(("seeds", "claim"), [(1, "1 seed an"), (5, "0.062 at best"), (6, None)])
+def test_that_no_test_could_reach_is_told_of_few_seeds_only(seeds: int, claim: str | None) -> None:
+    jobs = Jobs()
+    for algorithm in ("ct", "nft"):
+        jobs.trial({"algorithm": algorithm}, val=[1.0] * seeds, test=[1.0] * seeds)
+    page = render(report_of(jobs, spec_of(f"{SPEC}seeds: {seeds}\n")), "md")
+    assert ("No significance is claimed" in page) == (claim is not None)
+    assert claim is None or claim in page
+
+
+def test_of_a_number_that_may_change_it_is_said_even_when_all_its_seeds_are_there() -> None:
+    jobs = Jobs()
+    jobs.trial({"algorithm": "nft", "eta_max": 500}, val=[1.0] * 3, test=[1.0] * 3)
+    assert "may change" not in render(report_of(jobs, spec_of()), "md")
+    jobs.add({"algorithm": "nft", "eta_max": 2000}, state="queued")
+    assert "queued or running; its number may change." in render(report_of(jobs, spec_of()), "md")

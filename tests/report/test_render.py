@@ -18,6 +18,7 @@ import pytest
 from nftlab.errors import DiskError, UsageError
 from nftlab.report import FORMATS, Report, frame, render, write
 from nftlab.report.latex import escape
+from nftlab.report.layout import signed
 from tests.report.factory import SPEC, Jobs, curve, report_of, spec_of
 
 PUBLISHED = 'published: {source: "A & B, 2022", cells: {FC-A CT: [9.8 ± 0.1], FC-A NFT: [9.2]}}\n'
@@ -147,6 +148,7 @@ def test_published_values_stand_below_in_a_wide_table() -> None:
 def evil() -> Report:
     """Names that would be markup in one format or another."""
     text = SPEC.replace("title: A table", f'title: "{EVIL}"').replace("NFT: nft", f'"{EVIL} | η ± é 好": nft')
+    text = text.replace("CNN-A: cnn-a", f'"{EVIL}": cnn-a').replace("[digits]", f'{{"{EVIL}": digits}}')
     return table(text + f'caption: "{EVIL}"\nnotes: "*bold* `code` {EVIL}"\n', curves=True)
 
 
@@ -248,6 +250,13 @@ def test_html_and_markdown_escape_names() -> None:
     assert "<script" not in render(evil(), "html")
     assert "<script" not in render(evil(), "md").replace(r"\<script", "")
     assert r"η ± é 好" in render(evil(), "md")
+    rows = [line for line in render(evil(), "md").splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {3}, "no name makes a column"
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.3, "+0.30"), (-0.3, "−0.30"), (0.0, "0.00"), (-0.004, "0.00")])
+def test_a_difference_that_prints_as_zero_has_no_sign(value: float, text: str) -> None:
+    assert signed(value) == text
 
 
 def test_json_has_the_promised_shape() -> None:

@@ -205,6 +205,9 @@ def test_a_search_that_has_begun_keeps_its_parameters_and_metric(sqlite: Engine)
     assert proposer(sqlite).propose(1) > 0
     with pytest.raises(ConfigError, match="its parameters and metric cannot change; give the changed search another name"):
         launch(sqlite, search(2), code=CODE)
+    other = search(2, parameters=LR.replace("1e-5", "1e-4")).source.replace("val/error", "val/loss")
+    with pytest.raises(ConfigError, match="its parameters and metric cannot change"):
+        launch(sqlite, load_text(other), code=CODE)
 
 
 @pytest.mark.parametrize("state", ["paused", "stopped"])

@@ -80,3 +80,13 @@ def test_values_and_defaults() -> None:
     assert load_text(HEAD + "seeds: 3").seeds == (0, 1, 2)
     plain = load_text(HEAD.removesuffix("nftlab:\n  "))
     assert (plain.seeds, plain.priority, plain.retries) == ((0,), 0, 3)
+
+
+def test_a_zip_with_a_member_that_could_not_be_read_hides_no_other_problem(problems: Callable[[str], list[str]]) -> None:
+    told = problems("method: grid\nparameters:\n  lr: {valu: 3}\n  epochs: {values: [1, 0]}\nnftlab: {zip: [[lr, epochs]]}")
+    assert [problem.split(": ")[:2] for problem in told] == [["3:8", "parameters.lr.valu"], ["4:24", "parameters.epochs.values"]]
+
+
+def test_true_is_not_taken_for_1_that_is_listed_too(problems: Callable[[str], list[str]]) -> None:
+    (told,) = problems("method: grid\nparameters:\n  epochs: {values: [true, 1]}")
+    assert told.startswith("3:21: parameters.epochs.values: True is not")

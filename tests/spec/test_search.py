@@ -169,3 +169,9 @@ def test_spaces_are_equal_when_their_parameters_are() -> None:
     space = found(HEAD).space.identity
     assert found(HEAD.replace("run_cap: 5", "run_cap: 9").replace("0.5", "5e-1") + "nftlab: {seeds: 4}").space.identity == space
     assert found(HEAD.replace("0.5", "0.6")).space.identity != space
+
+
+def test_a_search_may_ask_for_all_that_the_listed_values_allow(problems: Callable[[str], list[str]]) -> None:
+    text = "method: bayes\nrun_cap: {}\nparameters: {{lr: {{values: [0.1, 0.2]}}, epochs: {{values: [1, 2]}}}}"
+    assert problems(text.format(4)) == []
+    assert len(problems(text.format(5))) == 1

@@ -100,6 +100,9 @@ def test_another_schema_is_refused_and_upgrade_says_what_it_did(tmp_path: Path, 
         for create in (True, False):
             with pytest.raises(SchemaError, match=rf"has schema {version}, this nftlab needs {SCHEMA}; {mend}"):
                 open_db(url, create=create)
+    sql(sqlite, "UPDATE nftlab_version SET version_num = '9999'")
+    with pytest.raises(SchemaError, match=r"has schema 9999.*install the newer nftlab"):
+        upgrade(url)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
@@ -128,7 +131,7 @@ def test_a_database_of_the_first_schema_is_refused_and_upgraded(
     ):
         upgrade(url)
     plain = create_engine(make_url(url).set(drivername="postgresql+psycopg" if kind == "postgres" else "sqlite"))
-    sql(plain, "UPDATE jobs SET state = 'queued', lease_until = NULL WHERE id = 1")
+    sql(plain, "UPDATE jobs SET lease_until = 1 WHERE id = 1")  # its worker is gone: nobody is in the way
     plain.dispose()
     assert sorted(before or "" for before, _ in at_once(4, _upgrade, url)) == ["0001", SCHEMA, SCHEMA, SCHEMA]
     new = open_db(url, create=False)

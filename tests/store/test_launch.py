@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine
 
 from nftlab.errors import NotFoundError
+from nftlab.spec import load_text
 from nftlab.store import SCHEMA, Queue, complete, jobs, launch, launched, open_db, set_priority, status, story, verify
 from tests.store.jobtable import ANN, CODE, DONE, at_once, make_sweep, sql, sweep_text
 
@@ -128,3 +129,22 @@ def test_a_sweep_keeps_the_priority_that_it_was_given_and_what_is_added_has_it(e
     assert launched(engine)[0]["priority"] == 5
     assert {row.priority for row in sql(engine, "SELECT priority FROM jobs")} == {5}
     assert len(jobs(engine)) > 1
+
+
+def test_a_launch_again_stores_the_new_metric_goal_and_retries(engine: Engine) -> None:
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    text = sweep_text(trials=1, seeds=2, settings="  retries: 7\n")
+    text = text.replace("{name: val/error, goal: minimize}", "{name: val/loss, goal: maximize}")
+    launch(engine, load_text(text), code=CODE)
+    [sweep] = launched(engine)
+    assert (sweep["metric"], sweep["goal"], sweep["retries"]) == ("val/loss", "maximize", 7)
+
+
+def test_pruned_jobs_of_other_code_are_counted_and_a_rerun_takes_only_what_is_asked_for(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=2, seeds=1), code=CODE)
+    pruned, finished = queue.claim(ANN, 2, CODE)
+    queue.prune([(pruned, "behind")])
+    queue.finish([(finished, DONE)])
+    result = launch(engine, make_sweep(trials=1, seeds=1), code={"git_sha": "def", "dirty": None}, rerun=True)
+    assert (result.other_code, result.jobs_rerun, result.dropped) == (2, 1, 1)
+    assert [job.state for job in jobs(engine)] == ["queued", "done"]

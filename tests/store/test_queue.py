@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from nftlab.errors import DatabaseError
 from nftlab.store import STATES, Claim, Outcome, Queue, Worker, complete, curve, jobs, launch, open_db, story, verify
+from nftlab.store.queue import _slept
 from nftlab.store.session import sentences, session
 from nftlab.store.steering import cancel
 from tests.store.conftest import TABLES
@@ -204,7 +205,8 @@ def test_for_a_while_after_its_start_or_a_sleep_a_worker_takes_nothing_back(engi
     queue.pardon(1 / 3)
     assert (queue.claim(BOB, 1, CODE), queue.overdue()) == ([], True)
     time.sleep(0.15)
-    monkeypatch.setattr("nftlab.store.queue._slept", lambda: 1e9)
+    slept = _slept() + 0.15  # half a lease
+    monkeypatch.setattr("nftlab.store.queue._slept", lambda: slept)
     assert (queue.claim(BOB, 1, CODE), queue.overdue()) == ([], True)
     time.sleep(0.65)
     assert len(queue.claim(BOB, 9, CODE)) == 3
@@ -460,3 +462,49 @@ def test_sweeps_left_to_others_are_not_seen(engine: Engine, queue: Queue) -> Non
     assert [claim.sweep for claim in queue.claim(ANN, 9, {}, pack_key=head["pack_key"], join=True)] == ["other"] * 2
     assert queue.peek() is None
     assert (queue.counts()["queued"], queue.drained()) == (2, False)
+
+
+def test_a_job_began_when_it_was_first_claimed_and_keeps_its_last_error(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    [claim] = queue.claim(ANN, 1, CODE)
+    queue.fail(claim, "ValueError: boom", cause="crash")
+    sql(engine, "UPDATE jobs SET started_at = 1, not_before = 0")
+    queue.release(queue.claim(BOB, 1, CODE), cause="preempted")
+    assert (row(engine, claim).started_at, row(engine, claim).error) == (1, "ValueError: boom")
+
+
+def test_a_retry_does_not_wait_for_the_pause_after_a_crash(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    [claim] = queue.claim(ANN, 1, CODE)
+    Queue(engine, backoff=1000.0).fail(claim, "boom", cause="crash")
+    assert (queue.claim(ANN, 1, CODE), queue.cancel([claim.job_id]), queue.retry([claim.job_id])) == ([], 1, 1)
+    assert [again.job_id for again in queue.claim(ANN, 1, CODE)] == [claim.job_id]
+
+
+def test_a_rerun_forgets_all_that_was_before(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    [crashed] = queue.claim(ANN, 1, CODE)
+    queue.fail(crashed, "boom", cause="crash")
+    [claim] = queue.claim(ANN, 1, CODE)
+    for number, checkpoint in ((1, "one"), (2, "two")):
+        queue.record_epoch([(claim, epoch(number, checkpoint=checkpoint))])
+    queue.finish([(claim, replace(DONE, diverged=True))])
+    queue.rerun([claim.job_id])
+    job = row(engine, claim)
+    assert (job.state, job.diverged, job.seconds, job.best_epoch, job.val_error, job.test_error) == ("queued", False, 0, None, None, None)
+    [again] = queue.claim(ANN, 1, CODE)
+    assert (again.alone, again.epoch) == (False, 0)
+    assert (again.checkpoint, again.checkpoint_sha, again.previous, again.previous_sha) == (None, None, None, None)
+
+
+def test_a_refund_lets_a_job_that_was_alone_for_its_losses_have_company_again(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    for worker in (BOB, BOB, BOB, ANN):
+        claims = queue.claim(worker, 1, CODE)
+        queue.release(claims, cause="lost-trainer")
+    assert claims[0].alone
+    assert queue.refund(claims, ANN, cause="sick-node") == 1
+    [again] = queue.claim(ANN, 1, CODE)
+    queue.record_epoch([(again, epoch(1))])
+    queue.release([again], cause="preempted")
+    assert [claim.alone for claim in queue.claim(ANN, 1, CODE)] == [False]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from nftlab.store import STATES, Queue, jobs, launch, status
-from tests.store.jobtable import ANN, CODE, DONE, make_sweep, sql
+from nftlab.store import STATES, Queue, jobs, launch, shelved, status
+from tests.store.jobtable import ANN, CODE, DONE, epoch, make_sweep, sql
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,38 @@ def test_pace_is_that_of_the_last_active_hour(engine: Engine, queue: Queue) -> N
     assert status(engine, sweep="other")["jobs"] == dict.fromkeys(STATES, 0)
     queue.cancel(range(1, 11))
     assert status(engine)["eta_seconds"] == 0.0
+
+
+@pytest.mark.parametrize(("hours", "known"), [(23, True), (25, False)])
+def test_the_pace_of_the_last_day_is_known(engine: Engine, queue: Queue, hours: int, known: bool) -> None:
+    launch(engine, make_sweep(trials=1, seeds=2), code=CODE)
+    done, _ = queue.claim(ANN, 2, CODE)
+    queue.finish([(done, DONE)])
+    sql(engine, "UPDATE jobs SET finished_at = finished_at - :s, started_at = started_at - :s", s=3600.0 * hours)
+    assert ((status(engine)["jobs_per_hour"] > 0), status(engine)["eta_seconds"] is not None) == (known, known)
+
+
+def test_the_latest_failures_come_first(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=3), code=CODE)
+    claims = queue.claim(ANN, 3, CODE)
+    for place in (1, 0, 2):
+        queue.fail(claims[place], f"no {place}", cause="config")
+        sql(engine, "UPDATE jobs SET finished_at = finished_at - 10 WHERE state = 'failed'")
+    assert [failure["error"] for failure in status(engine, failures=2)["failures"]] == ["no 2", "no 0"]
+
+
+def test_only_a_job_that_recorded_its_finish_needs_no_checkpoint(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=1, seeds=5), code=CODE)
+    claims = queue.claim(ANN, 5, CODE)
+    for number in (1, 2, 3):
+        queue.record_epoch([(claim, epoch(number, checkpoint=f"/runs/checkpoints/{claim.job_key}/1/{number}")) for claim in claims])
+    done, pruned, failed, cancelled, running = claims
+    queue.finish([(done, DONE)])
+    queue.prune([(pruned, "behind")])
+    queue.fail(failed, "no", cause="config")
+    queue.cancel([cancelled.job_id])
+    needs = shelved(engine)
+    assert [needs[claim.job_key].running for claim in claims] == [False] * 4 + [True]
+    assert [needs[claim.job_key].needed for claim in (done, pruned)] == [frozenset()] * 2
+    for claim in (failed, cancelled, running):
+        assert needs[claim.job_key].needed == {f"{claim.job_key}/1/{number}" for number in (2, 3)}, "it may be tried again from there"

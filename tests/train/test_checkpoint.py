@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +28,32 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert tiny.same(checkpoint.load(str(path)), SMALL)
 
 
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name_and_the_name_before_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    sync, rename = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        steps.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else f"file of {os.fstat(handle).st_size}")
+        sync(handle)
+
+    def renamed(aside: Path, path: Path) -> None:
+        steps.append("name")
+        rename(aside, path)
+
+    monkeypatch.setattr("nftlab.train.checkpoint.os.fsync", synced)
+    monkeypatch.setattr("nftlab.train.checkpoint.os.replace", renamed)
+    path, _ = checkpoint.save(tmp_path, SMALL)
+    assert steps == [f"file of {path.stat().st_size}", "name", "folder"]
+
+
 def test_the_last_two_and_the_best_are_kept(tmp_path: Path) -> None:
     checkpoint.save_best(tmp_path, SMALL)
     for epoch in range(8, 12):
         checkpoint.save(tmp_path, Checkpoint(SMALL.tensors, {"epoch": epoch}))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.safetensors", "epoch-000010.safetensors", "epoch-000011.safetensors"]
+    assert checkpoint.save(tmp_path, SMALL)[0].is_file(), "what was just written stays, whatever its epoch"
 
 
 @pytest.mark.parametrize("length", [0, 5, 40, 400, -1])
@@ -95,6 +119,9 @@ def test_a_checkpoint_of_another_trial_is_refused() -> None:
     one, other = tiny.members(2)
     with pytest.raises(ConfigError, match="other hyper-parameters or seed"):
         Pack(tiny.task(), [other]).restore(other.key, Pack(tiny.task(), [one]).checkpoint(one.key))
+    seed = replace(one, seed=1)
+    with pytest.raises(ConfigError, match="other hyper-parameters or seed"):
+        Pack(tiny.task(), [seed]).restore(seed.key, Pack(tiny.task(), [one]).checkpoint(one.key))
 
 
 def test_a_checkpoint_that_lacks_a_tensor_is_refused() -> None:

@@ -91,6 +91,21 @@ def test_masks_drop_at_their_rate_and_keep_the_mean() -> None:
         assert mask.mean().item() == pytest.approx(1.0, abs=0.03)
 
 
+@pytest.mark.parametrize("rate", [0.25, 0.5])
+def test_of_all_bytes_exactly_the_rate_drops(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = torch.arange(256, dtype=torch.uint8).view(torch.int64)
+    monkeypatch.setattr("nftlab.train.feed.words_from", lambda starts, places: every.repeat(len(places), 1))
+    (mask,) = Feed(tiny.task().train, [0], [1], "", (((256,), rate),)).batch(torch.arange(2), 1.0, torch.float64)[2]
+    assert (mask == 0).sum(1).tolist() == [256 * rate] * 2
+
+
+def test_passes_of_an_epoch_have_numbers_of_their_own() -> None:
+    data = tiny.task(n=20)
+    one, other = (Feed(data.train, [7], [3], stream, SITES).batch(torch.arange(20), 1.0, torch.float64) for stream in ("", "s "))
+    assert not torch.equal(one[0], other[0]), "another order"
+    assert all(not torch.equal(mine, theirs) for mine, theirs in zip(one[2], other[2], strict=True))
+
+
 def test_masks_do_not_depend_on_the_cut_into_batches() -> None:
     data = tiny.task(n=20)
     whole = Feed(data.train, [7], [3], "s ", SITES).batch(torch.arange(20), 1.0, torch.float64)[2]
