@@ -11,7 +11,7 @@ import typer
 from nftlab.cli.database import to_read, to_write
 from nftlab.cli.forecast import expected, told
 from nftlab.cli.options import Db, Json, Yes
-from nftlab.cli.output import confirm, emit, emit_json, printable, say, table
+from nftlab.cli.output import busy, confirm, emit, emit_json, printable, say, table
 from nftlab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def _list(found: Paper, scale: float, as_json: bool, db: str | None) -> None:
     from nftlab.papers import planned
 
     engine = to_read(db)
-    plans = {item: planned(item, engine, scale) for item in found.items}
+    with busy("reading sweeps"):
+        plans = {item: planned(item, engine, scale) for item in found.items}
     if as_json:
         return emit_json({"paper": found.name, "title": found.title, "items": [_told(item, plan, db) for item, plan in plans.items()]})
     rows = [[item.name, *_counts(plan), item.about, _cost(plan, db)] for item, plan in plans.items()]
@@ -70,8 +71,9 @@ def _one(found: Paper, item: Item, scale: float, *, launch: bool, yes: bool, out
 
     added = _launch([*item_sweeps(item, scale).values()], yes, db) if launch else None
     engine = to_read(db)
-    plans = planned(item, engine, scale)
-    built = library.build(library.at_scale(library.load_report(item.report), scale), engine)
+    with busy("reading sweeps and jobs"):
+        plans = planned(item, engine, scale)
+        built = library.build(library.at_scale(library.load_report(item.report), scale), engine)
     ready = any(job.state == "done" for job in built.jobs)
     if as_json:
         about = {"paper": found.name, "scale": scale, "launched": added}
@@ -115,7 +117,8 @@ def _launch(sweeps: list[Sweep], yes: bool, db: str | None) -> dict[str, int]:
         raise typer.Exit(1)
     engine, shown = to_write(db)
     code = identity()
-    results = [store.launch(engine, sweep, code=code) for sweep in sweeps]
+    with busy("launching"):
+        results = [store.launch(engine, sweep, code=code) for sweep in sweeps]
     for result in results:
         say(f"{result.sweep}: {result.jobs_added} jobs added, {result.jobs_known} known")
     say(f"database: {shown}")

@@ -87,7 +87,8 @@ def write(built: Report, out: Path | None = None) -> dict[str, Path]:
     from nftlab import report as library
 
     try:
-        files = library.write(built, out or OUT)
+        with busy("writing the report's files"):
+            files = library.write(built, out or OUT)
     except DiskError as error:
         if out is not None:
             raise
