@@ -135,14 +135,11 @@ def database(url: str | None) -> Check:
     except NftlabError as error:
         return Check("database", "fail", str(error))
     if engine is not None:
-        where, file = engine.url.render_as_string(hide_password=True), engine.url.database
-        if engine.dialect.name == "sqlite" and (why := unwritable(Path(str(file)))):
-            return Check("database", "fail", f"{where}: {why}", _ELSEWHERE)
-        return Check("database", "ok", where)
-    target = url or store.default_url()
-    if why := unwritable(Path(target.removeprefix("sqlite:///")).parent):
-        return Check("database", "fail", f"{target}: {why}", _ELSEWHERE)
-    return Check("database", "ok", f"{target}: not there yet, the first launch makes it")
+        engine.dispose()
+    where = store.shown(url)
+    if where.startswith("sqlite:///") and (why := unwritable(Path(where.removeprefix("sqlite:///")))):
+        return Check("database", "fail", f"{where}: {why}", _ELSEWHERE)
+    return Check("database", "ok", where if engine is not None else f"{where}: not there yet, the first launch makes it")
 
 
 def writable(name: str, folder: Path) -> Check:

@@ -4,8 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
-from nftlab import doctor
+from nftlab import doctor, store
+from tests.store.conftest import fresh_postgres as fresh_postgres
+from tests.store.conftest import postgres_url as postgres_url
 
 
 @pytest.fixture(autouse=True)
@@ -79,13 +82,35 @@ def test_a_database_that_is_not_there_yet(tmp_path: Path) -> None:
 
 
 def test_a_database_that_is_there(tmp_path: Path) -> None:
-    from nftlab import store
-
     assert store.open_db(str(tmp_path / "lab.sqlite"), create=True) is not None
     assert doctor.database(str(tmp_path / "lab.sqlite")).status == "ok"
 
 
-@pytest.mark.parametrize("url", ["sqlite:////proc/nftlab.sqlite", "nonsense://", "postgresql://me:secret@127.0.0.1:1/lab"])
+@pytest.mark.parametrize("way", ["before the @", "in the query"])
+def test_a_postgres_database_is_told_without_its_password(way: str, fresh_postgres: str) -> None:
+    url = make_url(fresh_postgres)
+    url = url.set(password="secret") if way == "before the @" else url.update_query_dict({"password": "secret"})
+    written = url.render_as_string(hide_password=False)
+    before = doctor.database(written)
+    engine = store.open_db(written, create=True)
+    assert engine is not None
+    engine.dispose()
+    after = doctor.database(written)
+    assert before == doctor.Check("database", "ok", f"{after.found}: not there yet, the first launch makes it")
+    assert after.found.startswith("postgresql://")
+    assert "secret" not in after.found
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////proc/nftlab.sqlite",
+        "sqlite:////proc/not/yet/nftlab.sqlite",
+        "nonsense://",
+        "postgresql://me:secret@127.0.0.1:1/lab",
+        "postgresql://me@127.0.0.1:port/lab?password=secret",
+    ],
+)
 def test_a_database_that_cannot_be_used(url: str) -> None:
     check = doctor.database(url)
     assert check.status == "fail"

@@ -89,7 +89,7 @@ def _parse(url: str | None) -> URL:
     try:
         parsed = make_url(written)
     except (ArgumentError, ValueError):  # no URL; no number where a port is
-        masked = re.sub("(://[^:@/]*):.*@", r"\1:***@", written)
+        masked = re.sub("(?<=password=)[^&]*", "***", re.sub("(://[^:@/]*):.*@", r"\1:***@", written))
         raise UsageError(f"{masked!r} is not a database URL", "write sqlite:///PATH or postgresql://USER@HOST:PORT/NAME") from None
     kind = parsed.get_backend_name()
     if kind in ("postgresql", "postgres"):
