@@ -8,8 +8,9 @@ from typing import Literal, cast
 from nftlab.hypers import ALGORITHMS, nearest
 from nftlab.report.model import Axis, Curves, Figure, Line, Picture
 from nftlab.spec.document import Cursor
+from nftlab.spec.grammar import METRICS
 
-CURVES = ("train/error", "train/loss", "val/error", "val/loss", "test/error", "test/loss")
+CURVES = (*METRICS, *dict.fromkeys(curve for algorithm in ALGORITHMS.values() for curve in algorithm.curves))
 PICTURES = ("boundary", "examples")
 _KINDS = ("curves", "axis", "picture")
 _MOST = 2  # curves in a picture: one solid, one dashed
@@ -61,8 +62,8 @@ def _curve(cursor: Cursor) -> bool:
     name = cursor.text()
     if name is None:
         return False
-    if name not in CURVES and name.partition("/")[0] not in ALGORITHMS:
-        cursor.fail(f"{name!r} is no curve; allowed: {', '.join(CURVES)} and a method's own{nearest(name, CURVES)}")
+    if name not in CURVES:
+        cursor.fail(f"{name!r} is no curve; allowed: {', '.join(CURVES)}{nearest(name, CURVES)}")
         return False
     return True
 

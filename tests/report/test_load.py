@@ -103,6 +103,8 @@ published:
         (SPEC + "published: {source: S, cells: {FC-A CT: [.nan]}}\n", "nan is not a number"),
         (SPEC + "figure: {}\n", "one of curves, axis, picture is expected"),
         (SPEC + "figure: {curves: [val/eror]}\n", "did you mean 'val/error'"),
+        (SPEC + "figure: {curves: [nft/strenght]}\n", "did you mean 'nft/strength'"),
+        (SPEC + "figure: {curves: [ct/anything]}\n", "'ct/anything' is no curve; allowed: "),
         (SPEC + "figure: {curves: [val/error, val/loss]}\n", "no axis in common"),
         (SPEC + "figure: {curves: [val/error, train/error, test/error]}\n", "3 curves"),
         (SPEC + "figure: {curves: [[val/error], train/error]}\n", "do not mix"),
