@@ -76,6 +76,7 @@ class Wines(WinesTfidf):
     """
 
     name = "wines"
+    commands = ("make",)
     about = "129,971 wine reviews, vectors of a sentence encoder (Kaggle)"
 
     def __init__(self, encoder: str = DEFAULT, encode: Encode | None = None) -> None:

@@ -20,6 +20,7 @@ def test_list(invoke: Invoke) -> None:
     assert rows["digits"]["status"] == "embedded"
     assert rows["mnist"]["status"] == "missing"
     assert rows["mnist"]["folder"] is None
+    assert rows["wines"]["commands"] == ["nftlab data make wines"]  # get only tells where its file is to be had
     assert rows["convex"]["commands"] == ["nftlab data make convex", "nftlab data get convex"]
     lines = invoke("data", "list").stdout.splitlines()
     assert len(lines) == 1 + len(DATASETS)
