@@ -37,8 +37,8 @@ _KEPT = ("PATH", "HOME", "TZ", "LD_LIBRARY_PATH")  # of our environment, which m
 def serve(folder: Path, *, host: str, port: int, ready: Callable[[str], None], say: Callable[[str], None]) -> None:
     """Runs a server on the data in `folder` (made if need be) until SIGINT or SIGTERM; `ready` gets its URL once it answers.
 
-    The URL holds no password but the name of the file with it, `folder/passfile` (0600). Raises ConfigError without Postgres' programs,
-    DatabaseError when the folder is on a network file system, cannot be used, or the server does not start.
+    The URL holds no password but the name of the file with it, `folder/passfile` (0600). Raises ConfigError without Postgres' programs
+    or a user to run them as, DatabaseError when the folder is on a network file system, cannot be used, or the server does not start.
     """
     folder = folder.expanduser().absolute()
     refuse_network(folder / "data", hint="name a folder on a local disk with --dir")
@@ -175,14 +175,17 @@ def _programs() -> Path:
 
 
 def _servant() -> pwd.struct_passwd | None:
-    """Whose rights the server takes; None: ours, which are not root's."""
+    """Whose rights the server takes; None: ours, which are not root's. Raises ConfigError where root has no user to give them to."""
     if os.geteuid() != 0:
         return None
     for name in _SERVANTS:
         with suppress(KeyError):
             return pwd.getpwnam(name)
-    subprocess.run(["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _SERVANTS[-1]], check=True)
-    return pwd.getpwnam(_SERVANTS[-1])
+    try:
+        subprocess.run(["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _SERVANTS[-1]], check=True)
+        return pwd.getpwnam(_SERVANTS[-1])
+    except (OSError, subprocess.CalledProcessError, KeyError):
+        raise ConfigError("Postgres refuses to run as root, and no user could be made for it", "start it as another user") from None
 
 
 def _write_secret(path: Path, content: str, owner: pwd.struct_passwd | None) -> None:

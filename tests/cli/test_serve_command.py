@@ -136,6 +136,22 @@ def test_a_port_that_is_taken(place: Path, invoke: Invoke) -> None:
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("useradd", [None, "exit 9"])
+def test_root_without_a_user_for_the_server(
+    useradd: str | None, place: Path, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    if useradd:
+        (tmp_path / "bin" / "useradd").write_text(f"#!/bin/sh\n{useradd}\n")
+        (tmp_path / "bin" / "useradd").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr("nftlab.store.serve._SERVANTS", ("nobody-of-this-name",))
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    result = invoke("db", "serve", "--dir", place)
+    assert result.exit_code == 78
+    assert "no user could be made for it; start it as another user" in result.stderr
+
+
 def test_a_network_disk_is_refused(place: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nftlab.store.place.network_filesystem", lambda path, mounts: "nfs4")
     result = invoke("db", "serve", "--dir", place)
