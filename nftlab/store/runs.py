@@ -118,8 +118,8 @@ def story(engine: Engine, job_key: str) -> dict[str, list[dict[str, Any]]]:
 def status(engine: Engine, *, sweep: str | None = None, failures: int = 5) -> dict[str, Any]:
     """How far the work is: `jobs` by state, `jobs_per_hour`, `eta_seconds`, the latest `failures` with their last line (of one `sweep`).
 
-    The pace is that of the hour before the last finish, counted from when its first job started. There is no ETA (None) while
-    nothing runs and something is queued, or before the first finish; it is 0 when nothing is left.
+    The pace is that of the hour before the last finish, counted from when its first job started; 0 before any, and a day after the
+    last. There is no ETA (None) without a pace or while nothing runs, nor of no jobs; it is 0 when nothing is left of some.
     """
     mine = _jobs.c.sweep == sweep if sweep is not None else true()
     by_state = select(_jobs.c.state, func.count().label("n")).where(mine).group_by(_jobs.c.state)

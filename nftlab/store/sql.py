@@ -243,7 +243,7 @@ TEMPLATES: dict[str, str] = {
         UPDATE sweeps SET state = 'stopped' WHERE name = :sweep AND proposer = :turn AND state = 'active'
             AND NOT EXISTS (SELECT 1 FROM jobs WHERE sweep = :sweep AND state = 'queued')""",
     "newest": "SELECT coalesce(max(id), 0) AS id FROM jobs WHERE sweep = :sweep",
-    # What was observed in training adds up, and takes the place of what was merely measured before (epochs = 0), never the reverse.
+    # What was seen in training adds up beside what was measured, which a later measurement replaces.
     "speed": """
         INSERT INTO speeds (device, cost_key, lanes, way, seen, seconds, low, high, epochs, memory, at)
         VALUES (:device, :cost_key, :lanes, :way, :seen, :seconds, :low, :high, :epochs, :memory, {now})

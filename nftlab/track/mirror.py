@@ -18,8 +18,8 @@ Open = Callable[[TrackedJob, Say], Tracker]
 class Mirror:
     """Copies curves to one tracker per job, in order, in the background.
 
-    Every method returns at once. A tracker that fails is dropped and its job goes on without it; what trackers have
-    to say is said once. The thread starts with the first job and ends with `close`; with `open` None there is nothing to do.
+    Every method but `shutdown` returns at once. A tracker that fails is dropped and its job goes on without it; what trackers have
+    to say is said once. The thread starts with the first job and ends with `shutdown`; with `open` None there is nothing to do.
     `owed` notes which copies are not finished.
     """
 

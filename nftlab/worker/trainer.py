@@ -52,7 +52,7 @@ class _DesertedError(Exception):
 
 
 class Trainer:
-    """Carries out orders one after the other; Join, Stop and Drop are heard while it trains."""
+    """Carries out orders one after the other; all but Prepare, Measure and Train are heard while it trains."""
 
     def __init__(self, pipe: Connection, setup: Setup) -> None:
         self._pipe, self._setup = pipe, setup
