@@ -13,7 +13,7 @@ from nftlab.store import Claim, EpochRow, Outcome
 from nftlab.train import EpochResult, Member, Pack
 from nftlab.train.checkpoint import load, save, save_best
 from nftlab.worker.messages import Epoch
-from nftlab.worker.shelf import attempt_folder, open_attempt
+from nftlab.worker.shelf import attempt_folder, clear_attempt
 
 CHECKPOINT = 10.0  # seconds between two of a lane: two fsyncs cost more than an epoch of a small network
 SHARE = 0.01  # of the time that large or many ones may take: those of FC-B are 140 MB
@@ -54,7 +54,7 @@ class Lanes:
         else:
             self._pack.add([member])
         try:
-            open_attempt(self._runs, claim)
+            clear_attempt(self._runs, claim)
             self._seconds[key], notes = _restore(self._pack, claim)
         except BaseException:
             self._pack.remove(key)

@@ -18,11 +18,9 @@ def attempt_folder(runs: Path, claim: Claim) -> Path:
     return runs / "checkpoints" / claim.job_key / str(claim.token)
 
 
-def open_attempt(runs: Path, claim: Claim) -> Path:
-    """The attempt's folder, emptied of what a job table that is no more may have left under the same token."""
-    mine = attempt_folder(runs, claim)
-    shutil.rmtree(mine, ignore_errors=True)
-    return mine
+def clear_attempt(runs: Path, claim: Claim) -> None:
+    """Removes what a job table that is no more may have left under the same token."""
+    shutil.rmtree(attempt_folder(runs, claim), ignore_errors=True)
 
 
 def forget_earlier(runs: Path, claim: Claim) -> None:

@@ -24,7 +24,7 @@ from nftlab.store import Claim, EpochRow, Outcome
 from nftlab.worker import WorkerOptions, run_worker
 from nftlab.worker.handle import Setup, TrainerHandle
 from nftlab.worker.messages import Drop, Ended, Epoch, Join, Measure, Measured, Prepare, Prepared, Ready, Recorded, Stop, Train
-from nftlab.worker.shelf import attempt_folder, open_attempt
+from nftlab.worker.shelf import attempt_folder, clear_attempt
 
 EPOCH = 0.1  # seconds
 KEEP_EVERY = 3  # epochs between checkpoints
@@ -108,7 +108,7 @@ class Toy:
 
     def _admit(self, claims: tuple[Claim, ...]) -> None:
         for claim in claims:
-            open_attempt(self.runs, claim)
+            clear_attempt(self.runs, claim)
             self.lanes[claim.attempt_id] = (claim, restored(claim))
         if through := [claim.attempt_id for claim in claims if self.lanes[claim.attempt_id][1].over]:
             self._say((), through)
