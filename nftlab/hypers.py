@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from operator import ge, gt, le, lt
 from typing import Any, ClassVar, get_type_hints
@@ -282,9 +282,9 @@ def costing() -> list[str]:
     return list(dict.fromkeys(name for name, (field, _) in declared if field.metadata["costs"]))
 
 
-def nearest(word: str, allowed: Any) -> str:
+def nearest(word: str, allowed: Collection[str]) -> str:
     """` (did you mean …?)` when something allowed is close to the word, else the empty string."""
-    match = difflib.get_close_matches(word, list(allowed), n=1) or difflib.get_close_matches(word.lower(), list(allowed), n=1)
+    match = difflib.get_close_matches(word, allowed, n=1) or difflib.get_close_matches(word.lower(), allowed, n=1)
     return f" (did you mean {match[0]!r}?)" if match else ""
 
 

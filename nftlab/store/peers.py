@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Engine, select
 
@@ -37,5 +36,5 @@ def peers(engine: Engine, sweep: str, seed: int, epochs: Collection[int]) -> lis
 def sources(engine: Engine, names: Collection[str]) -> dict[str, str]:
     """The files of launched sweeps by name."""
     with engine.connect() as connection:
-        rows: Any = connection.execute(select(sweeps.c.name, sweeps.c.source).where(sweeps.c.name.in_(names)))
+        rows = connection.execute(select(sweeps.c.name, sweeps.c.source).where(sweeps.c.name.in_(names)))
         return {row.name: row.source for row in rows}

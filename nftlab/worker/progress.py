@@ -6,12 +6,12 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nftlab.store import Claim, EpochRow, Outcome
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 
 FRESH = 10.0  # seconds that a count of the jobs left may be old
@@ -22,7 +22,7 @@ class Display:
 
     def __init__(self) -> None:
         self._bar = _bar() if sys.stderr.isatty() else None
-        self._task: Any = None
+        self._task: TaskID | None = None
         self._total = 0  # lane-epochs of the pack
         self._count: Callable[[], int] = lambda: 0
         self._left, self._counted = 0, float("-inf")
