@@ -14,7 +14,6 @@ from nftlab.data import cache, places
 from nftlab.data.base import Progress
 from nftlab.data.published import Published
 from nftlab.data.stratify import stratified
-from nftlab.data.task import Task
 from nftlab.errors import DataError
 
 _CHUNK = 5000  # images written at a time
@@ -70,11 +69,6 @@ class Cifar10(Published):
 
         counts = (len(train), len(valid), len(test_y))
         cache.write(folder, chunks(), counts=counts, shape=self.shape, dtype=np.uint8, scale=1 / 255, source=source)
-
-    def expected(self, task: Task) -> tuple[tuple[int, int, int], tuple[int, ...]]:
-        """All images where the source is official; else as many as there are."""
-        here = (len(task.train), len(task.valid), len(task.test))
-        return (self.counts if task.source == "official" else here), self.shape
 
     def _contents(self, files: list[Path], progress: Progress) -> dict[str, bytes]:
         """The bytes of every file by its name, from unpacked files or the archive."""

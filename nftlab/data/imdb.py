@@ -16,7 +16,6 @@ import torch
 from nftlab.data import cache, places
 from nftlab.data.base import Progress
 from nftlab.data.published import Published
-from nftlab.data.task import Task
 from nftlab.data.tfidf import tf_idf
 from nftlab.errors import DataError
 
@@ -77,11 +76,6 @@ class Imdb(Published):
         counts = (len(parts[0]), len(parts[1]), len(parts[2]))
         source = ("JSON lines" if files[0].name == LINES else "official") if counts == self.counts else f"a part: {len(rows):,} reviews"
         cache.write_sparse(folder, x.select(torch.from_numpy(place[rows])), sorts[rows] % 2, counts=counts, source=source)
-
-    def expected(self, task: Task) -> tuple[tuple[int, int, int], tuple[int, ...]]:
-        """All reviews, unless the source says that a part is here."""
-        here = (len(task.train), len(task.valid), len(task.test))
-        return (here if task.source.startswith("a part") else self.counts), self.shape
 
     def _parts(self, sorts: np.ndarray) -> list[np.ndarray]:
         """Rows to train, validate and test on."""

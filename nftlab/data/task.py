@@ -43,8 +43,8 @@ class Task:
     """A data set ready to train on.
 
     `shape` is that of one example, (channels, height, width) or (features,). Networks see `x.float() * scale`.
-    `source` says where the examples come from ("official", "embedded", "made from MNIST, seed 0") and `sha256`
-    is `digest` of the splits: equal hashes are equal examples in equal order.
+    `source` says where the examples come from ("official", "embedded", "made from MNIST, seed 0"; "a part: …" of fewer than
+    were published) and `sha256` is `digest` of the splits: equal hashes are equal examples in equal order.
     """
 
     name: str

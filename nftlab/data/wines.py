@@ -63,10 +63,6 @@ class WinesTfidf(Parsed):
         counts = (len(parts[0]), len(parts[1]), len(parts[2]))
         cache.write_sparse(folder, x, labels[np.concatenate(parts)], counts=counts, source=extent(len(labels)))
 
-    def expected(self, task: Task) -> tuple[tuple[int, int, int], tuple[int, ...]]:
-        """All reviews, unless the source says that a part is here."""
-        return expected_counts(task), self.shape
-
 
 class Wines(WinesTfidf):
     """Wine reviews as vectors of a sentence encoder: 1 is 90 points or more; rows as in `wines-tfidf`.
@@ -143,8 +139,8 @@ class Wines(WinesTfidf):
         return super().cached(root, *(patterns or ("made-*",)))
 
     def expected(self, task: Task) -> tuple[tuple[int, int, int], tuple[int, ...]]:
-        """As many reviews as the source says, of the width that the encoder gives."""
-        return expected_counts(task), task.shape
+        """The examples are as wide as the encoder makes them."""
+        return super().expected(task)[0], task.shape
 
 
 def content(path: Path) -> str:
@@ -174,12 +170,6 @@ def split(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def extent(rows: int) -> str:
     """The beginning of a source: whether all reviews are here."""
     return "official" if rows == ROWS else f"a part: {rows:,} of {ROWS:,} reviews"
-
-
-def expected_counts(task: Task) -> tuple[int, int, int]:
-    """Rows that a task of this source is to have."""
-    whole = task.source.startswith("official")
-    return WinesTfidf.counts if whole else (len(task.train), len(task.valid), len(task.test))
 
 
 def by_hand(root: Path | None) -> str:
