@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 
+from nftlab.data import places
 from nftlab.data.base import Dataset, Progress, Status, silent
 from nftlab.data.task import Task, cut, digest
 
@@ -41,18 +41,10 @@ class Digits(Embedded):
 
     def load(self, root: Path | None = None, progress: Progress = silent) -> Task:
         """The data set as tensors on the CPU."""
-        table = np.loadtxt(_shipped_digits(), delimiter=",", dtype=np.uint8)
+        table = np.loadtxt(places.installed("sklearn/datasets/data/digits.csv.gz"), delimiter=",", dtype=np.uint8)
         order = np.random.RandomState(0).permutation(len(table))  # NumPy froze this generator: the split never moves
         x, y = table[order, :-1].reshape(-1, *self.shape), table[order, -1]
         return self._task(x, y, scale=1 / 16)
-
-
-def _shipped_digits() -> Path:
-    """scikit-learn's table of digits, found without importing scikit-learn: that takes seconds at every worker's start."""
-    package = importlib.util.find_spec("sklearn")
-    assert package is not None  # a dependency of ours
-    assert package.origin is not None
-    return Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
 
 
 class TwoMoons(Embedded):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from nftlab.data.places import installed
 from nftlab.errors import DataError
 
 
@@ -118,7 +117,7 @@ def grey(name: str) -> np.ndarray:
     from PIL import Image
 
     photograph = PHOTOGRAPHS[name]
-    path = _shipped(photograph.file)
+    path = installed(photograph.file)
     try:
         with Image.open(path) as image:
             image.draft("L", image.size)  # the luma as a JPEG stores it: whole numbers, no colour to convert by rounding
@@ -182,12 +181,3 @@ def _box(values: np.ndarray, side: int) -> np.ndarray:
     """The sum over every window (side, side)."""
     total = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     return total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
-
-
-def _shipped(file: str) -> Path:
-    """The path of `package/file`, found without importing the package: that takes seconds."""
-    package, _, inside = file.partition("/")
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
-        raise DataError(f"the photographs of {package} are not installed", "install the versions of constraints.txt")
-    return Path(found.origin).parent / inside

@@ -26,7 +26,7 @@ def test_another_picture_by_a_known_name_is_refused(monkeypatch: pytest.MonkeyPa
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PHOTOGRAPHS, "camera", PHOTOGRAPHS["camera"]._replace(file="no_such_package/camera.png"))
-    with pytest.raises(DataError, match="photographs of no_such_package are not installed"):
+    with pytest.raises(DataError, match="files of no_such_package are not installed"):
         grey("camera")
 
 
