@@ -20,25 +20,25 @@ from nftlab.data.task import Task, cut, digest
 from nftlab.errors import DataError, DiskError
 
 
-class Published(NamedTuple):
-    """Checksums (hex) of a published file: SHA-256 of its content, MD5 of the gzipped file that is downloaded."""
+class Checksums(NamedTuple):
+    """Of a published file, hex: SHA-256 of its content, MD5 of the gzipped file that is downloaded."""
 
     sha256: str
     md5_gz: str
 
 
 # In the order they are read: training images and labels, test images and labels.
-FILES: dict[str, Published] = {
-    "train-images-idx3-ubyte": Published(
+FILES: dict[str, Checksums] = {
+    "train-images-idx3-ubyte": Checksums(
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", "f68b3c2dcbeaaa9fbdd348bbdeb94873"
     ),
-    "train-labels-idx1-ubyte": Published(
+    "train-labels-idx1-ubyte": Checksums(
         "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", "d53e105ee54ea40749a09fcbcd1e9432"
     ),
-    "t10k-images-idx3-ubyte": Published(
+    "t10k-images-idx3-ubyte": Checksums(
         "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", "9fb629c4189551a2d022fa330f9573f3"
     ),
-    "t10k-labels-idx1-ubyte": Published(
+    "t10k-labels-idx1-ubyte": Checksums(
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", "ec29112dd5afa0611ce80d1b7f02629c"
     ),
 }
@@ -60,7 +60,7 @@ class Mnist(Dataset):
 
     def __init__(
         self,
-        files: Mapping[str, Published] = FILES,
+        files: Mapping[str, Checksums] = FILES,
         counts: tuple[int, int, int] = (50_000, 10_000, 10_000),
         mirrors: Sequence[str] = MIRRORS,
     ) -> None:

@@ -22,7 +22,7 @@ from nftlab.data.base import Dataset
 from nftlab.data.cifar import Cifar10
 from nftlab.data.imdb import FOLDER, FOLDERS, LINES, Imdb
 from nftlab.data.larochelle import Larochelle
-from nftlab.data.mnist import FILES, Mnist, Published
+from nftlab.data.mnist import FILES, Checksums, Mnist
 from nftlab.data.mnist_rot import FromMnist, MnistRot
 from nftlab.data.wines import FILE, Wines, WinesTfidf
 from tests.realdata import _UNPACK
@@ -64,7 +64,7 @@ def write_small(root: Path, *, gz: bool = False, mirrors: tuple[str, ...] = ()) 
     sums = {}
     for name, content in zip(FILES, contents, strict=True):
         packed = gzip.compress(content, mtime=0)
-        sums[name] = Published(hashlib.sha256(content).hexdigest(), hashlib.md5(packed).hexdigest())
+        sums[name] = Checksums(hashlib.sha256(content).hexdigest(), hashlib.md5(packed).hexdigest())
         (folder / (f"{name}.gz" if gz else name)).write_bytes(packed if gz else content)
     return Mnist(sums, SMALL, mirrors)
 

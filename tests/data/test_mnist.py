@@ -88,7 +88,7 @@ def test_labels_out_of_range_are_named(tmp_path: Path) -> None:
     write_small(tmp_path)
     path = tmp_path / "mnist" / "t10k-labels-idx1-ubyte"
     path.write_bytes(path.read_bytes()[:-1] + b"\x0b")
-    sums = {name: mnist.Published(hashlib.sha256((tmp_path / "mnist" / name).read_bytes()).hexdigest(), "") for name in mnist.FILES}
+    sums = {name: mnist.Checksums(hashlib.sha256((tmp_path / "mnist" / name).read_bytes()).hexdigest(), "") for name in mnist.FILES}
     with pytest.raises(DataError, match="mnist, test split: labels 0 … 11, 0 … 9 expected"):
         mnist.Mnist(sums, SMALL).verify(tmp_path)
 
