@@ -35,7 +35,7 @@ DATASETS: dict[str, Dataset] = {
     "wines-tfidf": WinesTfidf(),
 }
 
-__all__ = ["DATASETS", "Dataset", "Progress", "Split", "Task", "dataset", "load", "present"]
+__all__ = ["DATASETS", "Dataset", "Progress", "Split", "Task", "dataset", "load"]
 
 
 def dataset(name: str) -> Dataset:
@@ -51,8 +51,3 @@ def load(name: str, root: Path | None = None) -> Task:
     Raises NotFoundError for an unknown name and DataError, naming the command that mends it, for missing or damaged data.
     """
     return dataset(name).load(root)
-
-
-def present(name: str, root: Path | None = None) -> bool:
-    """Whether a data set can be loaded without fetching or making anything. Raises NotFoundError for an unknown name."""
-    return dataset(name).status(root) != "missing"

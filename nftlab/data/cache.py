@@ -61,12 +61,12 @@ def write(
         _write_meta(aside, counts, scale, source)
 
 
-def write_sparse(folder: Path, x: SparseRows, y: np.ndarray, *, counts: tuple[int, int, int], source: str, replace: bool = False) -> None:
-    """Write sparse rows (n, width) and their labels (n,) as `write` does dense ones. Raises the same."""
+def write_sparse(folder: Path, x: SparseRows, y: np.ndarray, *, counts: tuple[int, int, int], source: str) -> None:
+    """Write sparse rows (n, width) and their labels (n,) as `write` does dense ones, without replacing any. Raises the same."""
     if not len(x) == len(y) == sum(counts):
         raise DataError(f"{folder.name}: {len(x)} rows and {len(y)} labels, {sum(counts)} expected")
     _enough(folder, counts)
-    with _aside(folder, replace) as aside:
+    with _aside(folder, replace=False) as aside:
         for name in _SPARSE:
             np.save(aside / f"{name}.npy", getattr(x, name).numpy())
         np.save(aside / "y.npy", y.astype(np.int64))

@@ -8,12 +8,12 @@ from torch import Tensor
 RECIPES = ("permute", "flip")
 
 
-def noisy(labels: Tensor, fraction: float, generator: torch.Generator, recipe: str = "permute", classes: int | None = None) -> Tensor:
+def noisy(labels: Tensor, fraction: float, generator: torch.Generator, recipe: str, classes: int) -> Tensor:
     """A copy of training labels (n,) int64 of which a share of `fraction` (0 … 1) was touched.
 
     "permute": the labels of the first int(n · fraction) rows are permuted among themselves, so with c balanced classes about
     1/c of them stay as they were (docs/data.md). "flip": exactly round(n · fraction) rows get another class, each of the others
-    as likely. `classes` is 1 + the largest label by default. Raises ValueError for another recipe or fraction.
+    as likely; labels are 0 … `classes` − 1. Raises ValueError for another recipe or fraction.
     """
     if recipe not in RECIPES or not 0 <= fraction <= 1:
         raise ValueError(f"label noise {recipe!r} {fraction!r}: {' or '.join(RECIPES)}, and 0 … 1, expected")
@@ -22,7 +22,6 @@ def noisy(labels: Tensor, fraction: float, generator: torch.Generator, recipe: s
         touched = int(len(labels) * fraction)
         result[:touched] = labels[torch.randperm(touched, generator=generator, device=generator.device).to(labels.device)]
         return result
-    classes = int(labels.max()) + 1 if classes is None else classes
     rows = torch.randperm(len(labels), generator=generator, device=generator.device)[: round(len(labels) * fraction)].to(labels.device)
     step = torch.randint(1, classes, (len(rows),), generator=generator, device=generator.device).to(labels.device)
     result[rows] = (labels[rows] + step) % classes

@@ -9,7 +9,6 @@ import numpy as np
 
 from nftlab.errors import UsageError
 from nftlab.pictures.snapshots import Snapshot
-from nftlab.report.canvas import Palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +39,7 @@ def strip(snapshot: Snapshot, count: int) -> Strip:
     return Strip(snapshot.epoch, original, perturbation, simplified, float(np.abs(perturbation).max()))
 
 
-def draw(axes: Axes, found: Strip, what: str, palette: Palette) -> None:
+def draw(axes: Axes, found: Strip, what: str) -> None:
     """One of `STRIPS`."""
     if what == "perturbation":
         limit = found.largest or 1.0

@@ -120,7 +120,7 @@ def _strips(shown: Sequence[tuple[Subject, list[Snapshot]]], picture: Picture) -
         axes = [figure.add_subplot(rows, 1, block * len(examples.STRIPS) + n + 1) for n in range(len(examples.STRIPS))]
         for each, what in zip(axes, examples.STRIPS, strict=True):
             if found:
-                examples.draw(each, found, what, PRINT)
+                examples.draw(each, found, what)
             else:
                 each.set_axis_off()
         told = f"epoch {found.epoch}: {', '.join(examples.STRIPS)}" if found else NOTHING

@@ -183,17 +183,17 @@ class Queue:
         with session(self._engine, None) as talk:
             return {row.sweep: row.n for row in talk.ask("paused")}
 
-    def retry(self, job_ids: Iterable[int], by: Worker | None = None) -> int:
+    def retry(self, job_ids: Iterable[int]) -> int:
         """Queue failed, quarantined and cancelled jobs again with fresh retries, from their checkpoints; returns how many."""
-        return self._command("retry", job_ids, by)
+        return self._command("retry", job_ids)
 
-    def cancel(self, job_ids: Iterable[int], by: Worker | None = None) -> int:
+    def cancel(self, job_ids: Iterable[int]) -> int:
         """Cancel queued and running jobs; a worker that trains one finds its claim stale at its next beat. Returns how many."""
-        return self._command("cancel", job_ids, by)
+        return self._command("cancel", job_ids)
 
-    def rerun(self, job_ids: Iterable[int], by: Worker | None = None) -> int:
+    def rerun(self, job_ids: Iterable[int]) -> int:
         """Queue finished jobs again from scratch: curve, checkpoint and result are forgotten, attempts kept. Returns how many."""
-        return self._command("rerun", job_ids, by)
+        return self._command("rerun", job_ids)
 
     def _ask(self, talk: Session, sentence: str, **parameters: Any) -> list[Any]:
         """The answer to a sentence that looks for jobs, without those of sweeps that are left to others."""
@@ -214,9 +214,9 @@ class Queue:
             talk.tell("claimed", [{"ids": ids, **wanted}])
         return [_claim(row, tries[row.id]) for row in rows]
 
-    def _command(self, verb: str, job_ids: Iterable[int], by: Worker | None) -> int:
+    def _command(self, verb: str, job_ids: Iterable[int]) -> int:
         with session(self._engine, self._patience) as talk:
-            return command(talk, verb, job_ids, by or Worker.me())
+            return command(talk, verb, job_ids, Worker.me())
 
     def _end(self, sentence: str, state: str, ends: Sequence[tuple[Claim, dict[str, Any]]]) -> set[int]:
         """Running jobs reach an accepted state; returns stale job ids. A job that this very claim brought there is not stale."""

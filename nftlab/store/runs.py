@@ -115,8 +115,8 @@ def story(engine: Engine, job_key: str) -> dict[str, list[dict[str, Any]]]:
     return {"attempts": told, "transitions": [dict(row) for row in moves]}
 
 
-def status(engine: Engine, *, sweep: str | None = None, failures: int = 5) -> dict[str, Any]:
-    """How far the work is: `jobs` by state, `jobs_per_hour`, `eta_seconds`, the latest `failures` with their last line (of one `sweep`).
+def status(engine: Engine, *, sweep: str | None = None) -> dict[str, Any]:
+    """How far the work is: `jobs` by state, `jobs_per_hour`, `eta_seconds`, the last five `failures` with their last line (of one `sweep`).
 
     The pace is that of the hour before the last finish, counted from when its first job started; 0 before any, and a day after the
     last. There is no ETA (None) without a pace or while nothing runs, nor of no jobs; it is 0 when nothing is left of some.
@@ -127,7 +127,7 @@ def status(engine: Engine, *, sweep: str | None = None, failures: int = 5) -> di
     with engine.connect() as connection:
         found: dict[str, int] = {row.state: row.n for row in connection.execute(by_state)}
         pace = _pace(connection, mine)
-        latest = connection.execute(ended.order_by(_jobs.c.finished_at.desc(), _jobs.c.id).limit(failures))
+        latest = connection.execute(ended.order_by(_jobs.c.finished_at.desc(), _jobs.c.id).limit(5))
         failed = [{"job": key, "sweep": name, "error": error} for key, name, error in latest]
     counts = {state: found.get(state, 0) for state in STATES}
     return {"jobs": counts, "jobs_per_hour": round(pace, 3), "eta_seconds": _eta(counts, pace), "failures": failed}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nftlab import hypers
-from nftlab.data import DATASETS, Task, load, present
+from nftlab.data import DATASETS, Task, load
 from nftlab.data.base import Dataset
 from nftlab.data.task import Split
 from nftlab.errors import DataError, NotFoundError, UsageError
@@ -74,7 +74,7 @@ def test_a_part_is_marked_and_keeps_the_classes(name: str, real_data: RealData, 
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if DATASETS[name].status() != "embedded"])
 def test_missing_data_name_the_command_that_brings_them(name: str, tmp_path: Path) -> None:
-    assert not present(name, tmp_path)
+    assert DATASETS[name].status(tmp_path) == "missing"
     assert DATASETS[name].where(tmp_path) is None
     with pytest.raises(DataError, match=f"{name} is not here.*nftlab data get {name}"):
         load(name, tmp_path)
@@ -84,7 +84,6 @@ def test_missing_data_name_the_command_that_brings_them(name: str, tmp_path: Pat
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if DATASETS[name].status() == "embedded"])
 def test_embedded_data_need_nothing(name: str, tmp_path: Path) -> None:
-    assert present(name)
     assert DATASETS[name].get(tmp_path) == []
     assert DATASETS[name].where(tmp_path) is None
     with pytest.raises(UsageError, match=f"no recipe to make {name}"):

@@ -11,7 +11,7 @@ LABELS = torch.arange(10).repeat(5000)
 
 
 def drawn(fraction: float, recipe: str, seed: int = 0) -> torch.Tensor:
-    return noisy(LABELS, fraction, torch.Generator().manual_seed(seed), recipe)
+    return noisy(LABELS, fraction, torch.Generator().manual_seed(seed), recipe, 10)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -48,7 +48,7 @@ def test_flipping_changes_exactly_so_many_to_any_other_class(fraction: float, co
 
 
 def test_flipping_knows_classes_that_do_not_occur() -> None:
-    found = noisy(torch.zeros(1000, dtype=torch.int64), 1.0, torch.Generator().manual_seed(0), "flip", classes=3)
+    found = noisy(torch.zeros(1000, dtype=torch.int64), 1.0, torch.Generator().manual_seed(0), "flip", 3)
     assert set(found.tolist()) == {1, 2}
 
 
