@@ -31,7 +31,7 @@ def _wandb(job: TrackedJob, runs: Path, say: Say) -> Tracker:
 TRACKERS: Mapping[str, Callable[[TrackedJob, Path, Say], Tracker]] = {"none": _none, "wandb": _wandb}
 
 
-def open_tracker(kind: str, job: TrackedJob, runs: Path, say: Say) -> Tracker:
+def open_tracker(kind: str, runs: Path, job: TrackedJob, say: Say) -> Tracker:
     """The tracker `kind` ("none" or "wandb") for one job, with its files under `runs`; raises UsageError for another kind."""
     if kind not in TRACKERS:
         raise UsageError(f"tracker {kind!r} is not one of {', '.join(TRACKERS)}{nearest(kind, TRACKERS)}")

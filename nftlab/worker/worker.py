@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import wait
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
@@ -21,7 +20,7 @@ from nftlab.errors import ConfigError, OutageError
 from nftlab.search import Proposer, Referee
 from nftlab.store import ACCEPTED, Claim, JobRow, Outcome, Queue, Worker, curve, jobs, launched, open_db, shown
 from nftlab.store.watch import Watch
-from nftlab.track import Mirror, Owed, Say, TrackedJob, Tracker, close_trackers, open_tracker
+from nftlab.track import Mirror, Owed, TrackedJob, close_trackers, open_tracker
 from nftlab.worker.blame import UnloadableError
 from nftlab.worker.budget import Wishes
 from nftlab.worker.circumstances import here, other_code
@@ -77,7 +76,7 @@ class Session:
         self.outage = Outage(self.queue, display.say)
         host = socket.gethostname()
         self.me = Worker(f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}", host, os.getpid())
-        opener = partial(_open, options.track, options.runs)
+        opener = partial(open_tracker, options.track, options.runs)
         self.owed = Owed(options.runs / "owed")
         self.mirror = Mirror(None if options.track == "none" else opener, display.say, partial(close_trackers, options.track), self.owed)
         spawn = partial(trainer, options.device, options.runs, deterministic=options.deterministic)
@@ -335,7 +334,3 @@ class Session:
         worked_on = {name for name, *_ in self._compared}
         states_of = [sweep["jobs"] for sweep in launched(self.engine) if sweep["name"] in worked_on]
         return int(bool(self.proposer.broken) or any(states["failed"] + states["quarantined"] for states in states_of))
-
-
-def _open(kind: str, runs: Path, job: TrackedJob, say: Say) -> Tracker:
-    return open_tracker(kind, job, runs, say)

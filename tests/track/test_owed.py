@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,7 @@ def test_a_worker_that_hangs_is_not_waited_for_for_ever(tmp_path: Path) -> None:
 
 
 def test_nothing_is_owed_once_a_copy_is_closed(tmp_path: Path) -> None:
-    copy = Mirror(lambda job, say: open_tracker("none", job, tmp_path, say), print, owed=Owed(tmp_path / "owed"))
+    copy = Mirror(partial(open_tracker, "none", tmp_path), print, owed=Owed(tmp_path / "owed"))
     for key in ("a1", "b2"):
         copy.start(TrackedJob(key, "small", "f00d", 0, {}))
     assert names(tmp_path / "owed") == [f"{key}.{os.getpid()}" for key in ("a1", "b2")]

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def mirror(folder: Path, said: list[str]) -> Mirror:
-    return Mirror(lambda job, say: open_tracker("wandb", job, folder, say), said.append, lambda: close_trackers("wandb"))
+    return Mirror(partial(open_tracker, "wandb", folder), said.append, lambda: close_trackers("wandb"))
 
 
 def test_one_run_per_job_with_every_epoch(tmp_path: Path) -> None:
@@ -158,9 +159,10 @@ def test_a_key_makes_it_online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 _DEAF = """
 import sys, time
+from functools import partial
 from pathlib import Path
 from nftlab.track import Mirror, TrackedJob, open_tracker
-copy = Mirror(lambda job, say: open_tracker("wandb", job, Path(sys.argv[1]), say), print)
+copy = Mirror(partial(open_tracker, "wandb", Path(sys.argv[1])), print)
 start = time.monotonic()
 copy.start(TrackedJob("a1", "small", "f00dfeed", 0, {"algorithm": "ct"}))
 for epoch in range(1, 100):
@@ -194,7 +196,7 @@ def test_an_error_is_said_once_and_training_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_under_its_log_is_not_our_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    tracker = open_tracker("wandb", job(), tmp_path, print)
+    tracker = open_tracker("wandb", tmp_path, job(), print)
     log = logging.getLogger("wandb")
     with contextlib.suppress(OSError), open("/dev/full", "w") as full:
         handler = logging.StreamHandler(full)
