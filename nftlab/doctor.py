@@ -60,14 +60,13 @@ class Check:
     mend: str = ""
 
 
-def examine(db: str | None = None, runs: Path | None = None) -> Iterator[Check]:
-    """All checks, one by one as they are done. `db`: URL of the job table; `runs`: folder of the runs (default NFTLAB_RUNS or ./runs)."""
-    folder = runs or Path(os.environ.get("NFTLAB_RUNS") or "runs")
+def examine(db: str | None, runs: Path) -> Iterator[Check]:
+    """All checks, one by one as they are done. `db`: URL of the job table, None: the default; `runs`: folder of the runs."""
     checks: dict[str, Callable[[], Check | list[Check]]] = {
         "python": python,
         "torch": torch,
         "database": lambda: database(db),
-        "runs": lambda: writable("runs", folder),
+        "runs": lambda: room(runs),
         "data": datasets,
         "wandb": wandb,
         "git": git,
@@ -142,14 +141,14 @@ def database(url: str | None) -> Check:
     return Check("database", "ok", where if engine is not None else f"{where}: not there yet, the first launch makes it")
 
 
-def writable(name: str, folder: Path) -> Check:
-    """Whether a folder (or the nearest one above it that exists) can be written, and how much is free."""
-    if why := unwritable(folder):
-        return Check(name, "fail", f"{folder}: {why}", "choose another folder with --runs or NFTLAB_RUNS")
-    free = shutil.disk_usage(_existing(folder)).free / 1e9
+def room(runs: Path) -> Check:
+    """Whether the folder of the runs (or the nearest one above it that exists) can be written, and how much is free."""
+    if why := unwritable(runs):
+        return Check("runs", "fail", f"{runs}: {why}", "choose another folder with --runs or NFTLAB_RUNS")
+    free = shutil.disk_usage(_existing(runs)).free / 1e9
     if free < FREE_GB:
-        return Check(name, "warn", f"{folder}: {free:.1f} GB free", "free some space: every job keeps three checkpoints")
-    return Check(name, "ok", f"{folder}: {free:.0f} GB free")
+        return Check("runs", "warn", f"{runs}: {free:.1f} GB free", "free some space: every job keeps three checkpoints")
+    return Check("runs", "ok", f"{runs}: {free:.0f} GB free")
 
 
 def datasets() -> Check:

@@ -119,10 +119,10 @@ def test_a_database_that_cannot_be_used(url: str) -> None:
 
 
 def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert doctor.writable("runs", tmp_path / "not" / "yet").status == "ok"
-    assert doctor.writable("runs", Path("/proc/runs")).status == "fail"
+    assert doctor.room(tmp_path / "not" / "yet").status == "ok"
+    assert doctor.room(Path("/proc/runs")).status == "fail"
     monkeypatch.setattr(doctor, "FREE_GB", 1e9)
-    assert doctor.writable("runs", tmp_path).status == "warn"
+    assert doctor.room(tmp_path).status == "warn"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -146,7 +146,7 @@ def test_a_check_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(doctor, "torch", broken)
     monkeypatch.setattr(doctor, "datasets", lambda: doctor.Check("data", "ok", ""))
-    found = {check.name: check for check in doctor.examine()}
+    found = {check.name: check for check in doctor.examine(None, Path("runs"))}
     assert found["torch"] == doctor.Check("torch", "fail", "RuntimeError: no luck")
     assert list(found) == ["python", "torch", "database", "runs", "data", "wandb", "git", "slurm"]
 

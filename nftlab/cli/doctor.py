@@ -13,7 +13,7 @@ from nftlab.cli.output import emit, emit_json, printable
 
 
 def doctor(
-    runs: Annotated[Path | None, typer.Option("--runs", envvar="NFTLAB_RUNS", help="Folder of the runs; default ./runs.")] = None,
+    runs: Annotated[Path, typer.Option("--runs", metavar="DIR", envvar="NFTLAB_RUNS", help="The workers' checkpoints.")] = Path("runs"),
     as_json: Json = False,
     db: Db = None,
 ) -> None:
