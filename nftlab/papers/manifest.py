@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from nftlab.errors import NotFoundError
 from nftlab.hypers import nearest
 from nftlab.report.axes import printable
-from nftlab.report.find import FOLDER, PAPER
-from nftlab.resources import shipped
+from nftlab.report.find import PAPER, roots
 from nftlab.spec.document import Cursor, Problems, decoded, read
 
 _KEYS = ("title", "items")
@@ -44,7 +42,7 @@ class Paper:
 
 def papers() -> list[str]:
     """Names of the papers in ./reports and of those that ship with nftlab."""
-    return sorted({file.parent.relative_to(root).as_posix() for root in _roots() for file in root.rglob(PAPER)})
+    return sorted({file.parent.relative_to(root).as_posix() for root in roots() for file in root.rglob(PAPER)})
 
 
 def load_paper(name: str) -> Paper:
@@ -52,7 +50,7 @@ def load_paper(name: str) -> Paper:
     known = papers()
     if name not in known:
         raise NotFoundError(f"no paper {name!r}{nearest(name, known)}", f"known are: {', '.join(known) or 'none'}")
-    path = next(file for root in _roots() if (file := root / name / PAPER).is_file())
+    path = next(file for root in roots() if (file := root / name / PAPER).is_file())
     problems = Problems(str(path))
     try:
         text = decoded(path.read_bytes(), problems)
@@ -63,10 +61,6 @@ def load_paper(name: str) -> Paper:
     problems.raise_any()
     assert paper is not None  # without a paper there is a problem
     return paper
-
-
-def _roots() -> list[Path]:
-    return [Path(FOLDER), shipped(FOLDER)]
 
 
 def _paper(root: Cursor, name: str) -> Paper:

@@ -18,7 +18,7 @@ _SUFFIXES = (".yaml", ".yml")
 
 def reports() -> list[str]:
     """Names of the reports in ./reports and of those that ship with nftlab, such as `nft/quick`."""
-    return sorted({name for root in _roots() for name in _names(root)})
+    return sorted({name for root in roots() for name in _names(root)})
 
 
 def find_report(given: str | Path) -> tuple[str, Path]:
@@ -33,7 +33,7 @@ def find_report(given: str | Path) -> tuple[str, Path]:
     inside = Path(*path.parts[1:]) if path.parts[:1] == (FOLDER,) else path
     bare = inside.with_suffix("") if inside.suffix in _SUFFIXES else inside
     if bare.name and not bare.is_absolute() and ".." not in bare.parts:
-        for root in _roots():
+        for root in roots():
             for suffix in _SUFFIXES:
                 file = root / bare.with_name(bare.name + suffix)
                 if os.path.isfile(file):
@@ -42,7 +42,8 @@ def find_report(given: str | Path) -> tuple[str, Path]:
     raise NotFoundError(f"no report {str(given)!r}{nearest(bare.as_posix(), known)}", f"known are: {', '.join(known) or 'none'}")
 
 
-def _roots() -> list[Path]:
+def roots() -> list[Path]:
+    """Where reports and papers are looked for: ./reports, then what ships with nftlab."""
     return [Path(FOLDER), shipped(FOLDER)]
 
 
