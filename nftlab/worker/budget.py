@@ -26,10 +26,6 @@ class Wishes(Signals):
         super().__init__()
         self._end = float("inf") if budget is None else time.monotonic() + budget
 
-    def __enter__(self) -> Wishes:
-        super().__enter__()
-        return self
-
     @property
     def spent(self) -> bool:
         """Whether the budget is what stops the worker."""

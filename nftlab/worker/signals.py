@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Self
 
 INTERRUPTED, PREEMPTED = 130, 75
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -27,7 +27,7 @@ class Signals:
         self._before: dict[signal.Signals, Any] = {}
         self._fd_before = -1
 
-    def __enter__(self) -> Signals:
+    def __enter__(self) -> Self:
         self.socket.setblocking(False)
         self._wake.setblocking(False)
         if threading.current_thread() is threading.main_thread():
