@@ -79,7 +79,7 @@ def _must_be_alone(engine: Engine, sweep: str, shown: str) -> None:
     """The demo's worker takes whatever is queued, so nobody else's jobs may be."""
     from nftlab import store
 
-    others = {job.sweep for state in ("queued", "running") for job in store.jobs(engine, state=state)} - {sweep}
+    others = {job.sweep for state in store.OPEN for job in store.jobs(engine, state=state)} - {sweep}
     if others:
         raise UsageError(
             f"{shown} holds unfinished jobs of {', '.join(sorted(others))}", "run the demo in an empty folder, without NFTLAB_DB"

@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING
 from nftlab.report.choice import Candidate, choose, choose_by_seed
 from nftlab.report.model import Line, Metric, Published, ReportSpec
 from nftlab.report.scale import among, counts
+from nftlab.store import OPEN
 
 if TYPE_CHECKING:
     from nftlab.store import JobRow
-
-OPEN = ("queued", "running")
 
 Placed = tuple["JobRow", Sequence[Line], Sequence[Line]]
 

@@ -17,10 +17,11 @@ from nftlab.store.snapshots import keep, snapshot
 from nftlab.store.speeds import known, remember
 from nftlab.store.steering import Steered, cancel, pause, resume, set_priority, stop
 from nftlab.store.sweeps import LaunchResult, asked_for, check_launched, complete, launch, launched, states, trained, verify
-from nftlab.store.tables import ACCEPTED, SCHEMA, STATES
+from nftlab.store.tables import ACCEPTED, OPEN, SCHEMA, STATES
 
 __all__ = [
     "ACCEPTED",
+    "OPEN",
     "SCHEMA",
     "STATES",
     "Claim",
