@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nftlab.cli.options import Db, Json
-from nftlab.cli.output import console, emit, emit_json, printable
+from nftlab.cli.output import bars, emit, emit_json
 from nftlab.cli.report import OUT, Scale, build
 
 
@@ -35,7 +33,7 @@ def picture(
     from nftlab.report.files import put
 
     shown = pictures.subjects(built)
-    with _bars() as progress:
+    with bars() as progress:
         files = put(built.spec.name, pictures.make(built, runs=runs, device=device, progress=progress), out or OUT)
     if not as_json:
         return emit("\n".join(str(path) for path in files.values()))
@@ -49,21 +47,3 @@ def picture(
         for subject in shown
     ]
     emit_json({"report": built.spec.name, "files": files, "shown": told})
-
-
-@contextmanager
-def _bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars on stderr, one per job that is trained again; nothing where stderr is no terminal."""
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-    screen = console(stderr=True)
-    columns = (TextColumn("{task.description}, epoch {task.completed}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def progress(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(printable(what), total=total)
-            bars.update(tasks[what], completed=done)
-
-        yield progress

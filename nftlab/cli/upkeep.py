@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ import typer
 
 from nftlab.cli.database import to_read
 from nftlab.cli.options import Db, Json
-from nftlab.cli.output import busy, console, emit, emit_json, masked, printable, say
+from nftlab.cli.output import bars, busy, emit, emit_json, masked, printable, say
 from nftlab.errors import NotFoundError
 
 
@@ -59,8 +58,8 @@ def backup(
         raise typer.Exit(1)
     file = Path(str(engine.url.database))
     copy = out or file.with_name(f"{file.stem}-{stamp}{file.suffix}")
-    with _bar() as progress:
-        size = store.backup(engine, copy, progress)
+    with bars() as progress:
+        size = store.backup(engine, copy, partial(progress, "copying"))
     emit(str(copy))
     say(f"{_megabytes(size)}; to use it: nftlab status --db {copy}")
 
@@ -94,17 +93,6 @@ def prune(
         say("nftlab db prune --yes removes them")
     elif freed < found.size:
         say(f"only {_megabytes(freed)} could be removed")
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr; nothing where stderr is no terminal."""
-    from rich.progress import Progress
-
-    screen = console(stderr=True)
-    with Progress(console=screen, disable=not screen.is_terminal, transient=True) as bars:
-        task = bars.add_task("copying", total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 def _megabytes(size: int) -> str:
