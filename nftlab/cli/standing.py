@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nftlab.cli.database import to_read
 from nftlab.cli.forecast import told
 from nftlab.cli.options import Db, Json, Name, sweep_name
-from nftlab.cli.output import duration, emit, emit_json, printable, table
+from nftlab.cli.output import cells, differing, duration, emit, emit_json, number, printable, table
 from nftlab.errors import NotFoundError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from nftlab.store import Forecast
+    from nftlab.store import Forecast, Ranked
+
+BEST = 5  # trials that `show` ends with
 
 
 def list_(as_json: Json = False, db: Db = None) -> None:
@@ -39,7 +41,7 @@ def list_(as_json: Json = False, db: Db = None) -> None:
 
 
 def show(name: Name, as_json: Json = False, db: Db = None) -> None:
-    """Show how a sweep stands: its code, jobs, progress, cost so far and left, failures."""
+    """Show how a sweep stands: its code, jobs, progress, cost so far and left, failures, best trials."""
     from nftlab import store
 
     sweep, engine = sweep_name(name), to_read(db)
@@ -47,11 +49,15 @@ def show(name: Name, as_json: Json = False, db: Db = None) -> None:
         raise NotFoundError(f"sweep {sweep!r} was never launched", "see nftlab sweep list")
     store.check_launched(engine, sweep)
     found = next(one for one in _all(engine) if one["sweep"] == sweep)
+    trials = store.ranked(engine, sweep)
     status, forecast = store.status(engine, sweep=sweep), store.cost_left(engine, sweep=sweep)
     found |= {key: status[key] for key in ("jobs_per_hour", "eta_seconds", "failures")}
+    best = [trial for trial in trials[:BEST] if trial.mean is not None]
     if as_json:
-        return emit_json(found | {"forecast": asdict(forecast)})
+        return emit_json(found | {"forecast": asdict(forecast), "best": [_as_dict(rank, trial) for rank, trial in enumerate(best, 1)]})
     emit(printable("\n".join(_lines(found, forecast))))
+    if best:
+        _ranking(found["metric"], best, differing(trial.config for trial in trials))
 
 
 def _all(engine: Engine) -> list[dict[str, Any]]:
@@ -91,6 +97,29 @@ def _lines(found: Mapping[str, Any], forecast: Forecast) -> list[str]:
     if cost := told(forecast):
         lines.append(f"left: {cost}")
     return [*lines, *(f"failed: {failure['job']}: {failure['error'] or 'no message'}" for failure in found["failures"])]
+
+
+def _as_dict(rank: int, trial: Ranked) -> dict[str, Any]:
+    """A ranked trial as scripts read it; keys are stable, more may be added."""
+    spread = {"mean": trial.mean, "std": trial.std, "n": trial.n, "asked": trial.asked}
+    return {"rank": rank, "trial": trial.trial_key, **spread, "config": trial.config}
+
+
+def _ranking(metric: str, best: Sequence[Ranked], names: Sequence[str]) -> None:
+    """The table of the best trials, with the parameters that tell the sweep's trials apart."""
+    digits = 2 if metric.endswith("error") else 4  # an error is in percent
+    rows = [
+        [
+            rank,
+            number(trial.mean, digits) + (f" ± {number(trial.std, digits)}" if trial.std is not None else ""),
+            trial.n if trial.n == trial.asked else f"{trial.n} of {trial.asked}",
+            trial.trial_key,
+            *cells(trial.config, names),
+        ]
+        for rank, trial in enumerate(best, 1)
+    ]
+    emit("best trials, mean ± std over seeds:")
+    table(["rank", metric, "seeds", "trial", *names], rows, right=("rank", metric, "seeds"))
 
 
 def _percent(sweep: Mapping[str, Any]) -> str:

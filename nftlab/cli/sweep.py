@@ -12,7 +12,7 @@ from nftlab.cli import export, measure, standing, steer
 from nftlab.cli.database import same_table, to_read, to_write
 from nftlab.cli.forecast import expected, told
 from nftlab.cli.options import Db, Json, Name, Priority, Yes, sweep_file
-from nftlab.cli.output import busy, confirm, emit, emit_json, printable, say, table, written
+from nftlab.cli.output import busy, cells, confirm, differing, emit, emit_json, printable, say, table, written
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -177,8 +177,8 @@ def _preview(sweeps: list[Sweep], forecast: Forecast, as_json: bool) -> None:
             emit(f"proposed by {sweep.search.sampler.name} while workers train: none is known yet")
             continue
         configs = [trial.config for trial in sweep.trials]
-        names = _differing(configs)
-        rows = [[number, *(config.get(name, "–") for name in names)] for number, config in enumerate(configs, start=1)]
+        names = differing(configs)
+        rows = [[number, *cells(config, names)] for number, config in enumerate(configs, start=1)]
         if len(rows) > 2 * ENDS:
             rows = [*rows[:ENDS], ["…"] * (len(names) + 1), *rows[-ENDS:]]
         table(["#", *names], rows, right="#")
@@ -188,12 +188,6 @@ def _preview(sweeps: list[Sweep], forecast: Forecast, as_json: bool) -> None:
 def _how_to_know(forecast: Forecast, paths: list[str], db: str | None) -> None:
     if forecast.unknown_jobs:
         say(f"to know what they cost on this machine: nftlab sweep measure {shlex.join(paths)}{same_table(db)}")
-
-
-def _differing(configs: list[dict[str, Any]]) -> list[str]:
-    """The parameters that tell configurations apart, and always the algorithm."""
-    names = dict.fromkeys(name for config in configs for name in config)
-    return [name for name in names if name == "algorithm" or len({repr(config[name]) for config in configs if name in config}) > 1]
 
 
 def _finished(engine: Engine, sweeps: list[Sweep]) -> int:

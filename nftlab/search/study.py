@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from nftlab.errors import DatabaseError
 from nftlab.spec import Axis, Metric, Sampler, Trial
 from nftlab.spec.space import Space
-from nftlab.store import ACCEPTED, shown
+from nftlab.store import ACCEPTED, shown, worth
 from nftlab.store.engine import connecting, limit, making_tables
 from nftlab.store.faults import translate
 from nftlab.store.proposals import Proposed
@@ -77,7 +77,7 @@ class Study:
             self.discard(end.number)
             return "failed"
         curve = mean_curve(end, self._metric.name)
-        best = None if "pruned" in end.states else mean_best(end, self._metric.name)
+        best = mean_best(end, self._metric.name)
         trial = self._storage.get_trial_id_from_study_id_trial_number(self._id, end.number)
         if not self._storage.get_trial(trial).state.is_finished():
             for epoch, value in _thinned(curve):
@@ -88,9 +88,9 @@ class Study:
 
 
 def mean_best(end: Proposed, metric: str) -> float | None:
-    """The mean over seeds of the metric at each one's best epoch; None when a seed has none, as when it diverged at once."""
+    """What the trial is worth by the metric (see `worth`)."""
     values = [curve.get(best or 0, {}).get(metric, math.nan) for best, curve in zip(end.best_epochs, end.curves, strict=True)]
-    return statistics.fmean(values) if all(map(math.isfinite, values)) else None
+    return worth(end.states, values)
 
 
 def mean_curve(end: Proposed, metric: str) -> dict[int, float]:

@@ -1,5 +1,5 @@
-"""The job table: opened by `open_db`, filled by `launch`, worked off through `Queue`, read through `jobs`, `curve`, `story`, `status`;
-what training costs is kept by `remember` and told by `cost_left`, `cost_of`.
+"""The job table: opened by `open_db`, filled by `launch`, worked off through `Queue`, read through `jobs`, `curve`, `story`, `status`,
+`ranked`; what training costs is kept by `remember` and told by `cost_left`, `cost_of`.
 """
 
 from nftlab.store.backup import backup, dump_command
@@ -10,6 +10,7 @@ from nftlab.store.extension import Extension, extension
 from nftlab.store.forecast import Forecast, Kind, cost_left, cost_of, kinds_of
 from nftlab.store.proposals import to_propose
 from nftlab.store.queue import Queue
+from nftlab.store.ranking import Ranked, ranked, worth
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker
 from nftlab.store.runs import JobRow, Shelved, curve, jobs, shelved, status, story
 from nftlab.store.slurm import done_by_task
@@ -34,6 +35,7 @@ __all__ = [
     "LaunchResult",
     "Outcome",
     "Queue",
+    "Ranked",
     "Shelved",
     "Steered",
     "Worker",
@@ -60,6 +62,7 @@ __all__ = [
     "launched",
     "open_db",
     "pause",
+    "ranked",
     "remember",
     "resume",
     "set_priority",
@@ -74,4 +77,5 @@ __all__ = [
     "trained",
     "upgrade",
     "verify",
+    "worth",
 ]

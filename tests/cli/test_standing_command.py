@@ -40,6 +40,25 @@ def test_show_tells_code_jobs_progress_cost_and_failures(worked: Invoke) -> None
     assert found["code"].keys() >= {"git_sha", "dirty"}
 
 
+def test_show_ends_with_the_best_trials(launched: Invoke, queue: Queue, folder: Path) -> None:
+    assert "best trials" not in launched("sweep", "show", "small").stdout
+    assert read(launched("sweep", "show", "small", "--json"))["best"] == []
+    for error in (8.0, 9.0, 3.0, 4.0, 2.0):  # ct, then nft with eta_max 500, then one seed of 2000
+        finish(queue, claim(queue), error)
+    lines = [line.split("\t") for line in launched("sweep", "show", "small").stdout.splitlines()]
+    assert lines[-5:-3] == [["best trials, mean ± std over seeds:"], ["rank", "val/error", "seeds", "trial", "algorithm", "eta_max"]]
+    assert [[*line[:3], *line[4:]] for line in lines[-3:]] == [
+        ["1", "3.50 ± 0.71", "2", "nft", "500.0"],
+        ["2", "8.50 ± 0.71", "2", "ct", "–"],
+        ["3", "2.00", "1 of 2", "nft", "2000.0"],
+    ]
+    best = read(launched("sweep", "show", "small", "--json"))["best"]
+    assert [(trial["rank"], trial["trial"]) for trial in best] == [(int(line[0]), line[3]) for line in lines[-3:]]
+    assert (best[0]["mean"], best[0]["n"], best[0]["asked"], best[0]["config"]["eta_max"]) == (3.5, 2, 2, 500.0)
+    assert (best[0]["std"], best[2]["std"]) == (pytest.approx(0.7071, abs=1e-4), None)
+    assert best[0]["trial"] == read(launched("job", "list", "--where", "eta_max=500", "--json"))[0]["trial"]
+
+
 def test_list_tells_state_progress_and_cost(worked: Invoke) -> None:
     [found] = read(worked("sweep", "list", "--json"))
     assert (found["sweep"], found["state"], found["progress"], found["eta_seconds"]) == ("small", "active", 0.5, None)

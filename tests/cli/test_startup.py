@@ -30,7 +30,10 @@ def test_help_loads_next_to_nothing() -> None:
     assert loaded("--help") & (HEAVY | {"sqlalchemy", "ruamel", "rich", "pydantic"}) == set()
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["job", "list"], ["sweep", "list"], ["sweep", "verify", "small"], ["status", "--json"]])
+READS = (["status"], ["job", "list"], ["sweep", "list"], ["sweep", "show", "small"], ["sweep", "verify", "small"], ["status", "--json"])
+
+
+@pytest.mark.parametrize("arguments", READS)
 def test_reading_a_database_at_head_loads_nothing_heavy(arguments: list[str], launched: Invoke) -> None:
     modules = loaded(*arguments)
     assert "sqlalchemy" in modules

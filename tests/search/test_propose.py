@@ -18,6 +18,7 @@ from nftlab.search import Proposer
 from nftlab.search import study as searching
 from nftlab.spec import load_text
 from nftlab.store import Claim, Queue, complete, extension, jobs, launch, open_db, proposals, set_priority, story, to_propose, verify
+from nftlab.store.ranking import ranked
 from tests.search.lab import LR, ME, error_of, search, study, suggested, train, train_all, work_off
 from tests.store.conftest import TABLES
 from tests.store.jobtable import BOB, CODE, at_once, sql
@@ -61,6 +62,8 @@ def test_the_sampler_is_told_the_mean_over_seeds_and_the_mean_curve(sqlite: Engi
         mean = statistics.fmean(errors[trial.user_attrs["trial_key"]])
         assert trial.value == pytest.approx(mean)
         assert trial.intermediate_values == pytest.approx({1: mean, 2: mean + 5})
+    best = ranked(sqlite, "s")[0]
+    assert (best.trial_key, best.mean) == (study(sqlite).best_trial.user_attrs["trial_key"], study(sqlite).best_value)
 
 
 def test_failures_losses_and_prunings_are_told(sqlite: Engine) -> None:

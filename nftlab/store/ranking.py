@@ -1,0 +1,62 @@
+"""How good the trials of a sweep are: the mean over seeds of its metric, which is also what a sampler is told."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, and_, select
+
+from nftlab.store.runs import values_of
+from nftlab.store.tables import epoch_rows, jobs, sweeps
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A trial and what it is worth: `mean` and `std` (sample, ddof = 1; None for one seed) of the metric over its `n` finished seeds.
+
+    `asked`: its seeds in the table. `mean` is None for a trial that has no worth, or none yet.
+    """
+
+    trial_key: str
+    config: dict[str, Any]
+    mean: float | None
+    std: float | None
+    n: int
+    asked: int
+
+
+def worth(states: Collection[str], values: Sequence[float]) -> float | None:
+    """The mean over seeds of the metric at each one's best epoch.
+
+    None when there is none yet, when a seed was pruned, or when one has no finite value, as when it diverged at once.
+    """
+    return statistics.fmean(values) if values and "pruned" not in states and all(map(math.isfinite, values)) else None
+
+
+def ranked(engine: Engine, sweep: str) -> list[Ranked]:
+    """All trials of a sweep, the best by its metric and goal first; the earliest launched on ties, those without a worth last.
+
+    A trial with fewer seeds comes behind those with more: it cannot win by luck.
+    """
+    at_best = and_(epoch_rows.c.job_id == jobs.c.id, epoch_rows.c.epoch == jobs.c.best_epoch)
+    query = select(jobs.c.trial_key, jobs.c.state, jobs.c.config, epoch_rows.c["values"].label("at_best")).outerjoin(epoch_rows, at_best)
+    by_trial: dict[str, list[Any]] = {}
+    with engine.connect() as connection:
+        metric, goal = connection.execute(select(sweeps.c.metric, sweeps.c.goal).where(sweeps.c.name == sweep)).one()
+        for row in connection.execute(query.where(jobs.c.sweep == sweep).order_by(jobs.c.id)):
+            by_trial.setdefault(row.trial_key, []).append(row)
+    sign = -1 if goal == "maximize" else 1
+    found = [_trial(key, rows, metric) for key, rows in by_trial.items()]
+    return sorted(found, key=lambda trial: (trial.mean is None, trial.asked - trial.n, sign * (trial.mean or 0.0)))
+
+
+def _trial(key: str, rows: Sequence[Any], metric: str) -> Ranked:
+    values = [values_of(row.at_best or "{}").get(metric, math.nan) for row in rows if row.state == "done"]
+    mean = worth([row.state for row in rows], values)
+    std = statistics.stdev(values) if mean is not None and len(values) > 1 else None
+    return Ranked(key, json.loads(rows[0].config), mean, std, len(values), len(rows))
