@@ -10,7 +10,7 @@ import typer
 
 from nftlab.cli.database import to_read
 from nftlab.cli.options import Db, Json, Seed, State, Sweep, Where, Yes, select
-from nftlab.cli.output import confirm, emit, emit_json, number, printable, say, table
+from nftlab.cli.output import cells, confirm, differing, emit, emit_json, number, printable, say, table
 from nftlab.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from nftlab.store import JobRow
 
 CHANGED_BY = {"retry": ("failed", "quarantined", "cancelled"), "cancel": ("queued", "running")}  # the states that a verb changes
+ALWAYS = ("algorithm", "network", "dataset")  # parameters that every list of jobs shows
+MOST = 6  # further ones that it shows, of those that tell its jobs apart
 
 Keys = Annotated[list[str] | None, typer.Argument(metavar="[KEY...]", help="Job keys, or how they begin.")]
 
@@ -31,8 +33,11 @@ def list_(sweep: Sweep = None, state: State = None, where: Where = None, seed: S
     rows = select(to_read(db), sweep, state, where, seed)
     if as_json:
         return emit_json([as_dict(row) for row in rows])
-    columns, lines = _lines(rows)
+    names = [name for name in differing({row.trial_key: row.config for row in rows}.values()) if name not in (*ALWAYS, "epochs")]
+    columns, lines = _lines(rows, names[:MOST])
     table(columns, lines, right=("seed", "epoch", "val %", "test %"))
+    if more := names[MOST:]:
+        say(f"they differ in {len(more)} more: {', '.join(more)}; --json has all")
 
 
 @app.command()
@@ -141,13 +146,13 @@ def _one(engine: Engine | None, key: str) -> JobRow:
     return rows[0]
 
 
-def _lines(rows: list[JobRow]) -> tuple[list[str], list[list[Any]]]:
-    """Column names and rows; the sweep and the error have a column only where they tell something."""
+def _lines(rows: list[JobRow], names: list[str]) -> tuple[list[str], list[list[Any]]]:
+    """Column names and rows, parameters of these names among them; sweep and error have a column only where they tell something."""
     columns: dict[str, Callable[[JobRow], Any]] = {
         "job": lambda row: row.job_key,
         "sweep": lambda row: row.sweep,
         "state": lambda row: "diverged" if row.diverged else row.state,
-        **{name: lambda row, name=name: row.config.get(name) for name in ("algorithm", "network", "dataset")},  # type: ignore[misc]
+        **{name: lambda row, name=name: cells(row.config, [name])[0] for name in (*ALWAYS, *names)},  # type: ignore[misc]
         "seed": lambda row: row.seed,
         "epoch": lambda row: f"{row.epoch}/{row.config.get('epochs')}",
         "val %": lambda row: number(row.val_error),

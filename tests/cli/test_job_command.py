@@ -107,6 +107,28 @@ def test_a_table_in_a_pipe_has_one_line_per_job(launched: Invoke) -> None:
     assert len(lines) == 1 + JOBS
 
 
+def test_a_list_shows_the_parameters_in_which_its_jobs_differ(launched: Invoke, folder: Path) -> None:
+    columns, *lines = [line.split("\t") for line in launched("job", "list").stdout.splitlines()]
+    assert columns[2:6] == ["algorithm", "network", "dataset", "eta_max"]
+    assert [line[5] for line in lines] == ["–", "–", "500.0", "500.0", "2000.0", "2000.0"]
+    for alike in (["--where", "eta_max=500"], ["--state", "done"]):
+        assert "eta_max" not in launched("job", "list", *alike).stdout
+    assert launched("job", "list").stderr == ""
+
+
+def test_a_list_whose_jobs_differ_in_much_says_where_all_of_it_is(invoke: Invoke, folder: Path) -> None:
+    names = ["lr", "weight_decay", "label_noise", "data_share", "lr_simp", "wd_simp", "ratio_simp", "eta_max"]
+    axes = "".join(f"  {name}: {{values: [0.25, 0.5]}}\n" for name in names)
+    file = SWEEP.replace("[ct, nft]", "[nft]").replace("  eta_max: {values: [500, 2000]}\n", axes)
+    (folder / "wide.yaml").write_text(file.replace("seeds: 2", f"seeds: 2, zip: [[{', '.join(names)}]]"))
+    assert invoke("sweep", "launch", "wide.yaml").exit_code == 0
+    result = invoke("job", "list")
+    columns = result.stdout.splitlines()[0].split("\t")
+    shown = columns[columns.index("dataset") + 1 : columns.index("seed")]
+    assert len(shown) == 6
+    assert f"they differ in 2 more: {', '.join(sorted(set(names) - set(shown)))}; --json has all" in result.stderr
+
+
 def test_show_tells_the_story(launched: Invoke, queue: Queue) -> None:
     job = claim(queue)[0]
     queue.fail(job, "Traceback\n  line\nRuntimeError: \x1b[31mno luck", cause="crash")
