@@ -13,7 +13,7 @@ import typer
 
 from nftlab.aside import aside
 from nftlab.cli.database import to_read
-from nftlab.cli.options import Db, Seed, State, Where, select, sweep_name
+from nftlab.cli.options import Db, Seed, State, Trial, Where, select, sweep_name
 from nftlab.cli.output import emit, say, written
 from nftlab.errors import DiskError, UsageError
 
@@ -31,6 +31,7 @@ def export(
     state: State = None,
     where: Where = None,
     seed: Seed = None,
+    trial: Trial = None,
     db: Db = None,
 ) -> None:
     """Print the jobs of sweeps, or their curves, for other programs to read."""
@@ -40,7 +41,7 @@ def export(
     if fmt not in FORMATS:
         raise UsageError(f"--format {fmt!r} is not one of {', '.join(FORMATS)}")
     sweeps, engine = [sweep_name(name) for name in names], to_read(db)
-    chosen = select(engine, sweeps, state, where, seed)
+    chosen = select(engine, sweeps, state, where, seed, trial)
     rows = store.curve_rows(engine, chosen) if curves and engine is not None else store.job_rows(chosen)
     text = _csv(rows) if fmt == "csv" else "".join(json.dumps(row) + "\n" for row in rows)
     if out is None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nftlab.cli.database import to_read
-from nftlab.cli.options import Db, Json, Seed, State, Sweep, Where, Yes, select
+from nftlab.cli.database import same_table, to_read
+from nftlab.cli.options import Db, Json, Seed, State, Sweep, Trial, Where, Yes, select, several
 from nftlab.cli.output import cells, confirm, differing, emit, emit_json, number, printable, say, table
 from nftlab.errors import NotFoundError, UsageError
 
@@ -28,9 +28,17 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show,
 
 
 @app.command("list")
-def list_(sweep: Sweep = None, state: State = None, where: Where = None, seed: Seed = None, as_json: Json = False, db: Db = None) -> None:
+def list_(
+    sweep: Sweep = None,
+    state: State = None,
+    where: Where = None,
+    seed: Seed = None,
+    trial: Trial = None,
+    as_json: Json = False,
+    db: Db = None,
+) -> None:
     """List jobs."""
-    rows = select(to_read(db), sweep, state, where, seed)
+    rows = select(to_read(db), sweep, state, where, seed, trial)
     if as_json:
         return emit_json([as_dict(row) for row in rows])
     names = [name for name in differing({row.trial_key: row.config for row in rows}.values()) if name not in (*ALWAYS, "epochs")]
@@ -53,7 +61,7 @@ def show(
     from nftlab.cli.story import told
 
     engine = to_read(db)
-    row = _one(engine, key)
+    row = _one(engine, key, db)
     assert engine is not None  # there is a job
     if diff or packages:
         return _snapshots(engine, row, [kind for kind, wanted in (("diff", diff), ("packages", packages)) if wanted], as_json)
@@ -65,18 +73,32 @@ def show(
 
 @app.command()
 def retry(
-    keys: Keys = None, sweep: Sweep = None, state: State = None, where: Where = None, seed: Seed = None, yes: Yes = False, db: Db = None
+    keys: Keys = None,
+    sweep: Sweep = None,
+    state: State = None,
+    where: Where = None,
+    seed: Seed = None,
+    trial: Trial = None,
+    yes: Yes = False,
+    db: Db = None,
 ) -> None:
     """Queue failed, quarantined or cancelled jobs again."""
-    _change("retry", keys, (sweep, state, where, seed), yes, db)
+    _change("retry", keys, (sweep, state, where, seed, trial), yes, db)
 
 
 @app.command()
 def cancel(
-    keys: Keys = None, sweep: Sweep = None, state: State = None, where: Where = None, seed: Seed = None, yes: Yes = False, db: Db = None
+    keys: Keys = None,
+    sweep: Sweep = None,
+    state: State = None,
+    where: Where = None,
+    seed: Seed = None,
+    trial: Trial = None,
+    yes: Yes = False,
+    db: Db = None,
 ) -> None:
     """Take queued jobs out of the queue and stop running ones."""
-    _change("cancel", keys, (sweep, state, where, seed), yes, db)
+    _change("cancel", keys, (sweep, state, where, seed, trial), yes, db)
 
 
 def _snapshots(engine: Engine, row: JobRow, kinds: list[str], as_json: bool) -> None:
@@ -118,11 +140,11 @@ def as_dict(row: JobRow) -> dict[str, Any]:
 def _change(verb: str, keys: list[str] | None, selectors: tuple[Any, ...], yes: bool, db: str | None) -> None:
     """Applies a verb of the queue to the jobs that are named or selected."""
     if bool(keys) == any(value not in (None, []) for value in selectors):
-        raise UsageError(f"{verb} which jobs? name their keys, or choose them with --sweep, --state, --where, --seed; not both")
+        raise UsageError(f"{verb} which jobs? name their keys, or choose them with --sweep, --state, --where, --seed, --trial; not both")
     from nftlab.store import Queue
 
     engine = to_read(db)
-    rows = [_one(engine, key) for key in keys or []] or select(engine, *selectors)
+    rows = [_one(engine, key, db) for key in keys or []] or select(engine, *selectors)
     ids = {row.job_id for row in rows if row.state in CHANGED_BY[verb]}
     if engine is None or not ids:
         return say(f"nothing to {verb}: {len(rows)} jobs found, none of them {' or '.join(CHANGED_BY[verb])}")
@@ -133,16 +155,18 @@ def _change(verb: str, keys: list[str] | None, selectors: tuple[Any, ...], yes: 
     say(f"{changed} jobs {'queued again' if verb == 'retry' else 'cancelled'}")
 
 
-def _one(engine: Engine | None, key: str) -> JobRow:
+def _one(engine: Engine | None, key: str, db: str | None) -> JobRow:
     """The job whose key begins like this; raises NotFoundError when there is none, UsageError when there are several."""
     from nftlab import store
 
     rows = store.jobs(engine, key=key) if engine is not None and key else []
     if not rows:
+        trials = store.trial_keys(engine, key) if engine is not None else []
+        if len(trials) == 1:
+            raise NotFoundError(f"{key} is a trial", f"its jobs: nftlab job list --trial {key}{same_table(db)}")
         raise NotFoundError(f"no job {key!r}", "see nftlab job list")
     if len(rows) > 1:
-        shown = ", ".join(row.job_key for row in rows[:5])
-        raise UsageError(f"{len(rows)} jobs begin with {key!r}: {shown}{', …' if len(rows) > 5 else ''}")
+        raise several("jobs", [row.job_key for row in rows], key)
     return rows[0]
 
 

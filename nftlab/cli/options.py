@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nftlab.errors import UsageError
+from nftlab.errors import NotFoundError, UsageError
 from nftlab.hypers import nearest, value_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ Sweep = Annotated[str | None, typer.Option("--sweep", metavar="NAME", help="Only
 State = Annotated[str | None, typer.Option("--state", metavar="STATE", help="Only jobs in this state, such as failed.")]
 Where = Annotated[list[str] | None, typer.Option("--where", metavar="K=V", help="Only jobs with this parameter value; repeatable.")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Only jobs with this seed.")]
+Trial = Annotated[str | None, typer.Option("--trial", metavar="KEY", help="Only jobs of this trial; how its key begins is enough.")]
 Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A launched sweep, or the file that it was launched from.")]
+SHOWN = 5  # keys that are named where several begin alike
 LARGEST = 2**31 - 1  # that Postgres keeps
 Priority = Annotated[
     int | None,
@@ -52,23 +54,50 @@ def sweep_file(given: str) -> SweepFile | None:
 
 
 def select(
-    engine: Engine | None, sweep: str | Collection[str] | None, state: str | None, where: list[str] | None, seed: int | None
+    engine: Engine | None,
+    sweep: str | Collection[str] | None,
+    state: str | None,
+    where: list[str] | None,
+    seed: int | None,
+    trial: str | None,
 ) -> list[JobRow]:
     """The jobs that the selectors choose, of one sweep or of several; none without a job table.
 
-    Raises UsageError for a selector that can choose nothing, NotFoundError for a sweep that was never launched.
+    Raises UsageError for a selector that can choose nothing and for the beginning of several trials' keys, NotFoundError for a sweep
+    that was never launched and for a trial that is not there.
     """
     from nftlab import store
 
     check_state(state)
     wanted, wrong = parse_where(where)
+    sweeps = [sweep] if isinstance(sweep, str) else sweep
     if engine is not None:
-        for name in [sweep] if isinstance(sweep, str) else sweep or ():
+        for name in sweeps or ():
             store.check_launched(engine, name)
-    found = [] if engine is None else store.jobs(engine, sweep=sweep, state=state, where=wanted, seed=seed)
+        trial = trial and _trial(engine, trial, sweeps)
+    found = [] if engine is None else store.jobs(engine, sweep=sweeps, state=state, where=wanted, seed=seed, trial=trial)
     if wrong and not found:  # jobs of an older nftlab may have what this one does not know
         raise UsageError("\n".join(wrong))
     return found
+
+
+def several(what: str, keys: list[str], beginning: str) -> UsageError:
+    """The error about a beginning that the keys of several jobs or trials share."""
+    shown = ", ".join(keys[:SHOWN]) + (", …" if len(keys) > SHOWN else "")
+    return UsageError(f"{len(keys)} {what} begin with {beginning!r}: {shown}")
+
+
+def _trial(engine: Engine, beginning: str, sweeps: Collection[str] | None) -> str:
+    """The key of the one trial whose key begins like this."""
+    from nftlab import store
+
+    keys = store.trial_keys(engine, beginning, sweeps=sweeps)
+    if not keys:
+        where = f" in sweep {' or '.join(sweeps)}" if sweeps else ""
+        raise NotFoundError(f"no trial {beginning!r}{where}", "nftlab sweep show names the best of a sweep, nftlab job show that of a job")
+    if len(keys) > 1:
+        raise several("trials", keys, beginning)
+    return keys[0]
 
 
 def check_state(state: str | None) -> None:

@@ -12,7 +12,7 @@ from nftlab.store.proposals import to_propose
 from nftlab.store.queue import Queue
 from nftlab.store.ranking import Ranked, ranked, worth
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker
-from nftlab.store.runs import JobRow, Shelved, curve, jobs, shelved, status, story
+from nftlab.store.runs import JobRow, Shelved, curve, jobs, shelved, status, story, trial_keys
 from nftlab.store.slurm import done_by_task
 from nftlab.store.snapshots import keep, snapshot
 from nftlab.store.speeds import known, remember
@@ -75,6 +75,7 @@ __all__ = [
     "story",
     "to_propose",
     "trained",
+    "trial_keys",
     "upgrade",
     "verify",
     "worth",

@@ -14,7 +14,7 @@ from nftlab.store.sql import TEMPLATES, WORDS
 from nftlab.store.tables import ACCEPTED, STATES, attempts, epoch_rows, transitions
 from nftlab.store.tables import jobs as _jobs
 
-KEY = 16  # digits of a job key
+KEY = 16  # digits of a job's or a trial's key
 
 HOUR = 3600.0
 
@@ -67,26 +67,36 @@ def jobs(
     where: Mapping[str, Any] | None = None,
     seed: int | None = None,
     key: str | None = None,
+    trial: str | None = None,
 ) -> list[JobRow]:
     """The jobs that match every selector given, in launch order; of one sweep or of several.
 
     `where` compares fields of the configuration; a text matches what it would be written as (so `--where lr=1e-4` needs no types).
-    `key` is a job key or the beginning of one.
+    `key` is a job key or the beginning of one, `trial` a whole trial key.
     """
     last = (attempts.c.job_id == _jobs.c.id) & (attempts.c.token == _jobs.c.token)
     query = select(_jobs, attempts.c.circumstances).outerjoin(attempts, last).order_by(_jobs.c.id)
     if sweep is not None:
         query = query.where(_jobs.c.sweep.in_([sweep] if isinstance(sweep, str) else sweep))
-    for column, wanted in ((_jobs.c.state, state), (_jobs.c.seed, seed)):
+    for column, wanted in ((_jobs.c.state, state), (_jobs.c.seed, seed), (_jobs.c.trial_key, trial)):
         if wanted is not None:
             query = query.where(column == wanted)
     if key is not None:
-        whole = len(key) == KEY  # then the index finds it
-        query = query.where(_jobs.c.job_key == key if whole else func.substr(_jobs.c.job_key, 1, len(key)) == key)
+        query = query.where(_begins(_jobs.c.job_key, key))
     read: dict[str, Any] = {}  # seeds of a trial share their configuration's text: it is parsed once
     with engine.connect() as connection:
         found = [_job(row, read) for row in connection.execute(query)]
     return [job for job in found if all(_matches(job.config.get(name), value) for name, value in (where or {}).items())]
+
+
+def trial_keys(engine: Engine, beginning: str, *, sweeps: Collection[str] | None = None) -> list[str]:
+    """The keys of the trials (of these `sweeps`) that begin like this, in their order; none for an empty beginning."""
+    mine = _jobs.c.sweep.in_(sweeps) if sweeps is not None else true()
+    query = select(_jobs.c.trial_key).distinct().where(mine, _begins(_jobs.c.trial_key, beginning)).order_by(_jobs.c.trial_key)
+    if not beginning:
+        return []
+    with engine.connect() as connection:
+        return list(connection.execute(query).scalars())
 
 
 def curve(engine: Engine, job_id: int) -> list[dict[str, Any]]:
@@ -131,6 +141,11 @@ def status(engine: Engine, *, sweep: str | None = None) -> dict[str, Any]:
         failed = [{"job": key, "sweep": name, "error": error} for key, name, error in latest]
     counts = {state: found.get(state, 0) for state in STATES}
     return {"jobs": counts, "jobs_per_hour": round(pace, 3), "eta_seconds": _eta(counts, pace), "failures": failed}
+
+
+def _begins(column: ColumnElement[str], beginning: str) -> ColumnElement[bool]:
+    whole = len(beginning) == KEY  # then an index may find it
+    return column == beginning if whole else func.substr(column, 1, len(beginning)) == beginning
 
 
 def _needed(state: str, *checkpoints: str | None) -> frozenset[str]:

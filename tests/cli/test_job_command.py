@@ -198,6 +198,48 @@ def test_a_key_that_several_jobs_begin_with(invoke: Invoke, folder: Path) -> Non
     assert f"{first.count(shared)} jobs begin with" in result.stderr
 
 
+def test_a_trial_may_be_selected_by_how_its_key_begins(launched: Invoke, queue: Queue, folder: Path) -> None:
+    (folder / "twin.yaml").write_text(SWEEP.replace("small", "twin"))
+    launched("sweep", "launch", "twin.yaml")
+    every = read(launched("job", "list", "--json"))
+    trial = every[0]["trial"]
+    begun = next(trial[:n] for n in range(1, 17) if not any(job["trial"].startswith(trial[:n]) for job in every if job["trial"] != trial))
+    mine = [job["job"] for job in every if job["trial"] == trial]
+    assert keys(launched("job", "list", "--trial", begun, "--json")) == mine
+    assert keys(launched("job", "list", "--trial", trial, "--sweep", "twin", "--seed", "1", "--json")) == [mine[3]]
+    exported = launched("sweep", "export", "small", "--trial", begun, "--format", "jsonl").stdout.splitlines()
+    assert [json.loads(line)["job"] for line in exported] == mine[:2]
+    assert "4 jobs cancelled" in launched("job", "cancel", "--trial", begun).stderr
+    assert "2 jobs queued again" in launched("job", "retry", "--trial", begun, "--sweep", "small").stderr
+
+
+@pytest.mark.parametrize("verb", [["job", "list"], ["job", "retry"], ["job", "cancel"], ["sweep", "export", "small"]])
+def test_a_trial_that_is_not_there_is_an_error(verb: list[str], launched: Invoke, queue: Queue) -> None:
+    for key in ("nosuch", "", "%"):
+        result = launched(*verb, "--trial", key)
+        assert (result.exit_code, result.stdout) == (66, "")
+        assert f"no trial {key!r}" in result.stderr
+    assert queue.counts()["queued"] == JOBS
+
+
+def test_the_beginning_of_several_trials_keys_chooses_none(invoke: Invoke, folder: Path) -> None:
+    (folder / "many.yaml").write_text(SWEEP.replace("[500, 2000]", str([*range(17)])))  # 18 keys: two share a first digit
+    invoke("sweep", "launch", "many.yaml")
+    first = [key[0] for key in {job["trial"] for job in read(invoke("job", "list", "--json"))}]
+    shared = next(digit for digit in first if first.count(digit) > 1)
+    result = invoke("job", "cancel", "--trial", shared)
+    assert result.exit_code == 2
+    assert f"{first.count(shared)} trials begin with {shared!r}" in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["show", "retry", "cancel"])
+def test_a_trial_given_for_a_job_is_told_apart(verb: str, launched: Invoke) -> None:
+    trial = read(launched("job", "list", "--json"))[0]["trial"]
+    result = launched("job", verb, trial, "--db", "db/nftlab.sqlite")
+    assert result.exit_code == 66
+    assert f"{trial} is a trial; its jobs: nftlab job list --trial {trial} --db db/nftlab.sqlite" in result.stderr
+
+
 def test_cancel_and_retry_by_key_and_by_selector(launched: Invoke, queue: Queue) -> None:
     every = keys(launched("job", "list", "--json"))
     assert "2 jobs cancelled" in launched("job", "cancel", every[0], every[1], every[0]).stderr

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from nftlab.store import STATES, Queue, jobs, launch, shelved, status
+from nftlab.store import STATES, Queue, jobs, launch, shelved, status, trial_keys
 from tests.store.jobtable import ANN, CODE, DONE, epoch, make_sweep, sql
 
 
@@ -42,6 +42,17 @@ def test_a_key_may_be_begun(engine: Engine) -> None:
     one, two = jobs(engine)
     assert jobs(engine, key=one.job_key[:12]) == [one]
     assert (one.git_sha, one.circumstances, two.attempts) == (None, {}, 0)
+
+
+def test_a_trial_is_found_by_how_its_key_begins(engine: Engine) -> None:
+    for name in ("one", "two"):
+        launch(engine, make_sweep(name, trials=3 if name == "one" else 1, seeds=2), code=CODE)
+    every = jobs(engine)
+    one, two = every[0].trial_key, every[2].trial_key
+    assert [trial_keys(engine, one[:n]) for n in (12, 16)] == [[one], [one]]
+    assert [trial_keys(engine, key, sweep="two") for key in (one, two, "", "%")] == [[one], [], [], []]
+    assert jobs(engine, trial=one) == [*every[:2], *every[6:]]
+    assert jobs(engine, trial=one, sweep="one", seed=1) == [every[1]]
 
 
 def test_status_of_an_empty_table(engine: Engine) -> None:
