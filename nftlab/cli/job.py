@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
     from nftlab.store import JobRow
 
-CHANGED_BY = {"retry": ("failed", "quarantined", "cancelled"), "cancel": ("queued", "running")}  # the states that a verb changes
+CHANGED_BY = {  # the states that a verb changes
+    "retry": ("failed", "quarantined", "cancelled"),
+    "rerun": ("done", "pruned", "failed", "quarantined", "cancelled"),
+    "cancel": ("queued", "running"),
+}
+TOLD = {"retry": "queued again", "rerun": "queued again from scratch, their results are forgotten", "cancel": "cancelled"}
 ALWAYS = ("algorithm", "network", "dataset")  # parameters that every list of jobs shows
 MOST = 6  # further ones that it shows, of those that tell its jobs apart
 
@@ -79,11 +84,14 @@ def retry(
     where: Where = None,
     seed: Seed = None,
     trial: Trial = None,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Done and pruned jobs too: forget results, curves and checkpoints, start from scratch.")
+    ] = False,
     yes: Yes = False,
     db: Db = None,
 ) -> None:
     """Queue failed, quarantined or cancelled jobs again."""
-    _change("retry", keys, (sweep, state, where, seed, trial), yes, db)
+    _change("rerun" if rerun else "retry", keys, (sweep, state, where, seed, trial), yes, db)
 
 
 @app.command()
@@ -145,14 +153,30 @@ def _change(verb: str, keys: list[str] | None, selectors: tuple[Any, ...], yes: 
 
     engine = to_read(db)
     rows = [_one(engine, key, db) for key in keys or []] or select(engine, *selectors)
+    if verb == "rerun":
+        _refuse_running(rows)
     ids = {row.job_id for row in rows if row.state in CHANGED_BY[verb]}
     if engine is None or not ids:
-        return say(f"nothing to {verb}: {len(rows)} jobs found, none of them {' or '.join(CHANGED_BY[verb])}")
-    if not confirm(verb, len(ids), yes):
+        return say(f"nothing to {verb}: {len(rows)} jobs found, none of them {' or '.join(CHANGED_BY[verb])}{_remedy(verb, rows)}")
+    if not confirm("forget and run again" if verb == "rerun" else verb, len(ids), yes):
         raise typer.Exit(1)
-    queue = Queue(engine)
-    changed = queue.retry(ids) if verb == "retry" else queue.cancel(ids)
-    say(f"{changed} jobs {'queued again' if verb == 'retry' else 'cancelled'}")
+    changed = getattr(Queue(engine), verb)(ids)
+    say(f"{changed} jobs {TOLD[verb]}")
+
+
+def _refuse_running(rows: list[JobRow]) -> None:
+    """Raises UsageError when one of the jobs is in training: what it will come to is not there yet to be forgotten."""
+    if running := [row.job_key for row in rows if row.state == "running"]:
+        first = f"nftlab job cancel {running[0]}{' …' if len(running) > 1 else ''}"
+        raise UsageError(f"{len(running)} of {len(rows)} jobs are running", f"{first} first, or choose others, as with --state done")
+
+
+def _remedy(verb: str, rows: list[JobRow]) -> str:
+    """How a retry that nothing applies to would run again what has a result."""
+    from nftlab.store import ACCEPTED
+
+    finished = verb == "retry" and any(row.state in ACCEPTED for row in rows)
+    return "; --rerun runs done and pruned ones again, from scratch" if finished else ""
 
 
 def _one(engine: Engine | None, key: str, db: str | None) -> JobRow:

@@ -198,6 +198,44 @@ def test_a_key_that_several_jobs_begin_with(invoke: Invoke, folder: Path) -> Non
     assert f"{first.count(shared)} jobs begin with" in result.stderr
 
 
+def test_a_finished_job_can_be_run_again(launched: Invoke, queue: Queue) -> None:
+    finish(queue, first := claim(queue))
+    running, pruned, failed = claim(queue) + claim(queue, 2)  # the last ct, two of nft
+    queue.prune([(pruned, "behind")])
+    queue.fail(failed, "no luck", cause="config")
+    refused = launched("job", "retry", first[0].job_key)
+    assert "nothing to retry: 1 jobs found" in refused.stderr
+    assert "--rerun runs done and pruned ones again" in refused.stderr
+    assert "--rerun" not in launched("job", "retry", running.job_key).stderr
+    for job in (first[0], pruned, failed):
+        assert "1 jobs queued again from scratch" in launched("job", "retry", job.job_key, "--rerun").stderr
+    again = read(launched("job", "show", first[0].job_key, "--json"))
+    assert (again["state"], again["epoch"], again["val_error"], again["curve"]) == ("queued", 0, None, [])
+    assert [move["why"] for move in again["transitions"]] == ["launched", "claimed", "finished", "rerun"]
+    assert queue.counts() == {**dict.fromkeys(queue.counts(), 0), "queued": JOBS - 1, "running": 1}
+
+
+def test_what_is_running_is_not_run_again(launched: Invoke, queue: Queue) -> None:
+    first, second = claim(queue, 2)
+    finish(queue, [first])
+    result = launched("job", "retry", "--trial", first.trial_key, "--rerun")
+    assert result.exit_code == 2
+    assert f"1 of 2 jobs are running; nftlab job cancel {second.job_key} first" in result.stderr
+    assert (queue.counts()["done"], queue.counts()["running"]) == (1, 1)
+    assert "1 jobs queued again from scratch" in launched("job", "retry", "--state", "done", "--rerun").stderr
+
+
+def test_running_more_than_ten_again_needs_a_yes(invoke: Invoke, folder: Path) -> None:
+    (folder / "many.yaml").write_text(SWEEP.replace("seeds: 2", "seeds: 4"))
+    invoke("sweep", "launch", "many.yaml")
+    invoke("job", "cancel", "--sweep", "small", "--yes")
+    refused = invoke("job", "retry", "--sweep", "small", "--rerun")
+    assert refused.exit_code == 2
+    assert "forget and run again 12 jobs needs a yes: add --yes" in refused.stderr
+    assert "12 jobs queued again from scratch" in invoke("job", "retry", "--sweep", "small", "--rerun", "--yes").stderr
+    assert invoke("job", "retry", "--rerun").exit_code == 2, "it chooses no jobs"
+
+
 def test_a_trial_may_be_selected_by_how_its_key_begins(launched: Invoke, queue: Queue, folder: Path) -> None:
     (folder / "twin.yaml").write_text(SWEEP.replace("small", "twin"))
     launched("sweep", "launch", "twin.yaml")
