@@ -121,7 +121,8 @@ def _snapshots(engine: Engine, row: JobRow, kinds: list[str], as_json: bool) -> 
         if text:
             emit(printable(text) if sys.stdout.isatty() else text)  # in a pipe as it is: `git apply` reads it
         else:
-            known = "ran committed code" if kind in row.circumstances else f"has no {kind} recorded"
+            committed = kind in row.circumstances and row.git_sha is not None
+            known = "ran committed code" if committed else f"has no {kind} recorded"
             say(f"the last attempt of job {row.job_key} {known}")
 
 

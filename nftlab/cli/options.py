@@ -74,7 +74,7 @@ def select(
     if engine is not None:
         for name in sweeps or ():
             store.check_launched(engine, name)
-        trial = trial and _trial(engine, trial, sweeps)
+        trial = None if trial is None else _trial(engine, trial, sweeps)
     found = [] if engine is None else store.jobs(engine, sweep=sweeps, state=state, where=wanted, seed=seed, trial=trial)
     if wrong and not found:  # jobs of an older nftlab may have what this one does not know
         raise UsageError("\n".join(wrong))

@@ -166,11 +166,12 @@ def test_show_prints_the_code_and_packages_of_the_last_attempt(launched: Invoke,
     engine = open_db(None, create=False)
     assert engine is not None
     named = {"diff": keep(engine, "diff", "-a = 1\n+a = 2\f\n"), "packages": keep(engine, "packages", "torch==2.11\n")}
-    changed, committed, before = queue.claim(ANN, 1, named) + queue.claim(ANN, 1, named | {"diff": None}) + queue.claim(ANN, 1, {})
+    around = named, named | {"diff": None, "git_sha": "a" * 40}, named | {"diff": None, "git_sha": None, "dirty": "b" * 16}, {}
+    changed, committed, wheel, before = [job for each in around for job in queue.claim(ANN, 1, each)]
     assert launched("job", "show", changed.job_key, "--diff", "--packages").stdout == "-a = 1\n+a = 2\f\ntorch==2.11\n"
     assert read(launched("job", "show", changed.job_key, "--packages", "--json"))["packages"] == "torch==2.11\n"
-    for key, told in ((committed.job_key, "ran committed code"), (before.job_key, "has no diff recorded")):
-        shown = launched("job", "show", key, "--diff")
+    for job, told in ((committed, "ran committed code"), (wheel, "has no diff recorded"), (before, "has no diff recorded")):
+        shown = launched("job", "show", job.job_key, "--diff")
         assert (shown.exit_code, shown.stdout) == (0, "")
         assert told in shown.stderr
 

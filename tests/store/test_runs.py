@@ -50,7 +50,7 @@ def test_a_trial_is_found_by_how_its_key_begins(engine: Engine) -> None:
     every = jobs(engine)
     one, two = every[0].trial_key, every[2].trial_key
     assert [trial_keys(engine, one[:n]) for n in (12, 16)] == [[one], [one]]
-    assert [trial_keys(engine, key, sweep="two") for key in (one, two, "", "%")] == [[one], [], [], []]
+    assert [trial_keys(engine, key, sweeps=["two"]) for key in (one, two, "", "%")] == [[one], [], [], []]
     assert jobs(engine, trial=one) == [*every[:2], *every[6:]]
     assert jobs(engine, trial=one, sweep="one", seed=1) == [every[1]]
 
