@@ -255,6 +255,11 @@ def value_of(name: str, text: str) -> Any:
     return _convert(kind, value)
 
 
+def kind_of(name: str) -> type | None:
+    """The type of a parameter's values; None where no algorithm declares it."""
+    return next((declared[name][1] for declared in map(_declared, ALGORITHMS.values()) if name in declared), None)
+
+
 def config_of(hypers: Hypers) -> dict[str, Any]:
     """The canonical configuration: every field, typed, in declaration order."""
     return {name: getattr(hypers, name) for name in _declared(type(hypers))}

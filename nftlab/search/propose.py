@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
-from nftlab.errors import DatabaseError, OutageError
+from nftlab.errors import ConfigError, DatabaseError, OutageError
 from nftlab.spec import Axis, Search, Sweep, Trial, load_text
 from nftlab.store import Worker
 from nftlab.store import proposals as table
@@ -164,8 +164,9 @@ class _Turn:
         return None
 
     def _drawn(self, keys: Collection[str]) -> dict[str, Any] | None:
-        """Random answers that make a trial which was not proposed before."""
+        """Random answers that make a trial not proposed before, None if there seem none. Raises ConfigError where none can be trained."""
         rng = Random(f"{self._search.sampler.seed}/{len(self._study)}")
+        why: list[ValueError] = []
         for _ in range(DRAWS):
             answers: dict[str, Any] = {}
 
@@ -175,8 +176,11 @@ class _Turn:
             try:
                 if self._search.space.trial(suggest).key not in keys:
                     return answers
-            except ValueError:
-                continue
+            except ValueError as error:
+                why.append(error)
+        if len(why) == DRAWS:
+            what = f"none of {DRAWS} configurations drawn from its parameters can be trained: {why[-1]}"
+            raise ConfigError(what, "mend its file and launch it again")
         return None
 
 

@@ -64,6 +64,11 @@ class Distribution:
     kind: str
     args: dict[str, Number]
 
+    @property
+    def whole(self) -> bool:
+        """Whether all values that are drawn are whole numbers."""
+        return self.kind == "int_uniform" or ("q" in self.args and self.args["q"] == int(self.args["q"]))
+
     def count(self) -> int | None:
         """How many values a grid has, None when the distribution has no grid."""
         if self.kind == "int_uniform":

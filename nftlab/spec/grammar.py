@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from nftlab.hypers import ALGORITHMS, Hypers, nearest
+from nftlab.hypers import ALGORITHMS, Hypers, kind_of, nearest
 from nftlab.spec.choosers import Pruner, read_early_terminate
+from nftlab.spec.distributions import DEFAULTS
 from nftlab.spec.document import Cursor, show
 from nftlab.spec.extensions import Extensions, read_extensions
 from nftlab.spec.model import Metric
@@ -51,7 +52,7 @@ class Plan:
 def read_plan(root: Cursor, default_name: str, *, stored: bool = False) -> Plan | None:
     """The plan of a file, of what could be read of it; None when there is no use in expanding it. Problems are reported either way.
 
-    Of a `stored` file the metric is believed: an earlier nftlab let it be launched.
+    Of a `stored` file the metric and the distributions are believed: an earlier nftlab let it be launched.
     """
     keys = root.known(KEYS, REFUSED)
     if not isinstance(root.value, dict):
@@ -67,6 +68,8 @@ def read_plan(root: Cursor, default_name: str, *, stored: bool = False) -> Plan 
     extensions = read_extensions(keys.get("nftlab"), parameters, method)
     pruner = _pruner(keys.get("early_terminate"), extensions)
     _repeats(parameters, extensions)
+    if not stored:
+        _fractions(parameters)
     if "metric" in keys and not stored:
         _recorded(metric.name, keys["metric"], parameters)
         _not_by_test(metric.name, keys["metric"], method, pruner)
@@ -199,6 +202,18 @@ def _repeats(parameters: dict[str, Parameter | None], extensions: Extensions) ->
             if first is not option.at:
                 where = f"{first.node.line}:{first.node.column}"
                 option.at.fail(f"{show(option.value)} is listed twice; it is the same as {show(first.value)} at {where}")
+
+
+def _fractions(parameters: dict[str, Parameter | None]) -> None:
+    """Report whole-number parameters whose distribution gives fractions, of which hardly a value could be trained."""
+    for name, parameter in parameters.items():
+        drawn = parameter.distribution if parameter else None
+        if parameter is None or drawn is None or drawn.whole or kind_of(name) is not int:
+            continue
+        rounded = f"q_{drawn.kind.removeprefix('q_')}"
+        remedy = f"int_uniform, or {rounded if rounded in DEFAULTS else 'q_log_uniform_values'} with a whole q"
+        parameter.at.fail(f"{drawn.kind} gives numbers that are not whole, as {name} must be; write distribution: {remedy}", at_key=True)
+        parameters[name] = None
 
 
 def _notes(keys: dict[str, Cursor]) -> tuple[str, ...]:

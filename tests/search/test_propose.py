@@ -159,6 +159,18 @@ def test_an_exhausted_search_stops_and_says_so(sqlite: Engine) -> None:
     assert complete(verify(sqlite, "s"))
 
 
+def test_a_search_of_which_nothing_can_be_trained_is_broken_not_exhausted(sqlite: Engine) -> None:
+    launch(sqlite, search(4, parameters="  lr: {value: 1e-3}\n  epochs: {min: 1, max: 4}\n"), code=CODE)
+    sql(sqlite, "UPDATE sweeps SET source = replace(source, 'max: 4', 'max: 4.0')")  # an earlier nftlab let it be launched
+    said: list[str] = []
+    asking = proposer(sqlite, said)
+    assert (asking.propose(1), asking.broken, asking.left()) == (0, {"s"}, False)
+    (line,) = said
+    assert line.startswith("s: no more trials are proposed here: none of 1000 configurations drawn from its parameters can be trained: ")
+    assert line.endswith(" is not a whole number; mend its file and launch it again")
+    assert sql(sqlite, "SELECT state FROM sweeps")[0].state == "active"
+
+
 def _one_more(_: int, url: str) -> int:
     engine = open_db(url, create=False)
     assert engine is not None

@@ -91,12 +91,38 @@ def test_problems_of_a_grid_parameter(problems: Problems, entry: str, problem: s
         ("lr: {distribution: beta, a: 1e308, b: 1}", "5:3: parameters.lr: a is 1e+308; it must be at most 1e+06"),
         ("lr: {distribution: beta, mu: 0}", "5:28: parameters.lr.mu: does not belong to beta, which takes a, b"),
         ("lr: {min: -2.0, max: -1.0}", "5:7: parameters.lr: -1."),
-        ("epochs: {min: 1.5, max: 1.75}", "5:11: parameters.epochs: 1."),
     ],
 )
 def test_problems_of_a_random_parameter(problems: Problems, entry: str, problem: str) -> None:
     (found,) = problems(one(entry, "random"))
     assert found.startswith(problem)
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("epochs: {min: 1, max: 4.0}", "uniform gives numbers that are not whole, as epochs must be"),
+        ("n_f: {distribution: log_normal}", "log_normal gives numbers that are not whole, as n_f must be"),
+        ("epochs: {distribution: q_uniform, min: 1, max: 4, q: 0.5}", "q_uniform gives numbers that are not whole, as epochs must be"),
+    ],
+)
+def test_a_whole_number_needs_a_distribution_of_such(problems: Problems, method: str, entry: str, problem: str) -> None:
+    (found,) = problems(one(entry, method))
+    name, kind = entry.partition(":")[0], problem.partition(" ")[0].removeprefix("q_")
+    assert found == f"5:3: parameters.{name}: {problem}; write distribution: int_uniform, or q_{kind} with a whole q"
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_distributions_of_whole_numbers(problems: Problems, method: str) -> None:
+    for entry in ("int_uniform, min: 1, max: 9", "q_uniform, min: 2, max: 9, q: 2.0", "q_log_uniform_values, min: 1, max: 9"):
+        assert problems(one(f"epochs: {{distribution: {entry}}}", method)) == []
+    (found,) = problems(one("epochs: {distribution: inv_log_uniform_values, min: 1, max: 9}", method))
+    assert found.endswith("write distribution: int_uniform, or q_log_uniform_values with a whole q")
+
+
+def test_a_search_that_was_launched_with_fractions_is_still_read() -> None:
+    assert load_text(one("epochs: {min: 1, max: 4.0}", "bayes"), stored=True).asked == 2
 
 
 def test_log_uniform_suggests_the_form_with_values(problems: Problems) -> None:
