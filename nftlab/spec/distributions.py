@@ -106,6 +106,16 @@ class Distribution:
             return Range(self.settle(low), self.settle(high), step=self.args["q"])
         return Range(float(low), float(high), log)
 
+    def steps(self, most: int) -> list[Number] | None:
+        """Every value that a sampler's answers stand for, in rising order; None where they are more than `most` or not in steps."""
+        step = 1 if self.kind == "int_uniform" else self.args.get("q")
+        if step is None:
+            return None
+        found = self.range()
+        low, high = self.settle(found.low), self.settle(found.high)
+        count = round((high - low) / step) + 1
+        return [self.settle(low + i * step) for i in range(count)] if count <= most else None
+
     def settle(self, value: Number) -> Number:
         """The value that a drawn or suggested number stands for."""
         if "q" not in self.args:

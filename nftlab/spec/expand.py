@@ -83,14 +83,12 @@ def _report_undeclared(plan: Plan, declared: dict[str, frozenset[str]]) -> None:
 
 def _searched(plan: Plan, declared: dict[str, frozenset[str]]) -> Expansion | None:
     """The search of a plan, after trials that are not kept have shown that all listed values and the ends of all ranges can be trained."""
-    points, whole = _probes(plan, declared)
-    trials = list(_trials(plan, points))
-    if len(trials) < len(points) or plan.extensions.sampler is None or _too_many(plan, plan.run_cap, "run_cap"):
+    points = _probes(plan, declared)
+    if len(list(_trials(plan, points))) < len(points) or plan.extensions.sampler is None or _too_many(plan, plan.run_cap, "run_cap"):
         return None
-    distinct = len({trial.key for trial in trials})
-    if whole and distinct < plan.run_cap and not any(parameter.distribution for parameter in plan.parameters.values()):
+    if not plan.stored and (possible := _possible(plan, declared)) is not None and possible < plan.run_cap:
         plan.at["run_cap"].fail(
-            f"{plan.run_cap} distinct trials are asked for; the listed values allow {distinct}; lower run_cap or widen the parameters"
+            f"{plan.run_cap} distinct trials are asked for; the parameters allow {possible}; lower run_cap or widen the parameters"
         )
         return None
     space = Space(plan, _axes(plan), _Applying(plan, declared))
@@ -103,17 +101,25 @@ def _check_listed(plan: Plan, declared: dict[str, frozenset[str]]) -> None:
         listed = {name: parameter for name, parameter in plan.parameters.items() if parameter.distribution is None}
         plan = dataclasses.replace(plan, parameters=listed, extensions=plan.extensions.restricted(listed.keys()))
     if plan.parameters:
-        points, _ = _probes(plan, declared)
-        list(_trials(plan, points))
+        list(_trials(plan, _probes(plan, declared)))
 
 
-def _probes(plan: Plan, declared: dict[str, frozenset[str]]) -> tuple[list[Point], bool]:
-    """Points of all listed values and the ends of all ranges, or some where there are too many; whether these are all."""
+def _possible(plan: Plan, declared: dict[str, frozenset[str]]) -> int | None:
+    """How many distinct trials a search can propose; None where that is not counted: any number between bounds, or too many."""
+    parameters = {name: found for name, parameter in plan.parameters.items() if (found := parameter.steps(PROBES))}
+    every = dataclasses.replace(plan, parameters=parameters)
+    if len(parameters) < len(plan.parameters) or _size(every) > PROBES:
+        return None
+    return len({trial.key for trial in _trials(every, _grid(every, declared))})
+
+
+def _probes(plan: Plan, declared: dict[str, frozenset[str]]) -> list[Point]:
+    """Points of all listed values and the ends of all ranges, or some where there are too many."""
     ends = dataclasses.replace(plan, parameters={name: parameter.ends() for name, parameter in plan.parameters.items()})
     if _size(ends) <= PROBES:
-        return _grid(ends, declared), True
+        return _grid(ends, declared)
     applying = _Applying(plan, declared)
-    return [applying(_draw(ends, index, 0)) for index in range(PROBES)], False
+    return [applying(_draw(ends, index, 0)) for index in range(PROBES)]
 
 
 def _axes(plan: Plan) -> list[tuple[str, ...]]:

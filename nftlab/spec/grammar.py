@@ -34,7 +34,7 @@ class Plan:
     """A file that was read: what expansion needs, and no trial yet. `at` tells where each top-level key stands.
 
     `partial`: something could not be read, so there is nothing to launch; what could be is still checked, so that all
-    problems are told at once.
+    problems are told at once. `stored`: it was launched, so what only a launch refuses is let pass.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Plan:
     notes: tuple[str, ...]
     at: dict[str, Cursor]
     partial: bool = False
+    stored: bool = False
 
 
 def read_plan(root: Cursor, default_name: str, *, stored: bool = False) -> Plan | None:
@@ -79,7 +80,7 @@ def read_plan(root: Cursor, default_name: str, *, stored: bool = False) -> Plan 
     partial = method is None or len(whole) < len(parameters) or (method != "grid" and not run_cap)
     if partial:
         extensions = extensions.restricted(whole.keys())
-    return Plan(name, method or "random", metric, whole, run_cap, extensions, pruner, _notes(keys), keys, partial)
+    return Plan(name, method or "random", metric, whole, run_cap, extensions, pruner, _notes(keys), keys, partial, stored)
 
 
 def _name(at: Cursor | None, root: Cursor, default: str) -> str:

@@ -56,6 +56,13 @@ class Parameter:
             self, options=tuple(Option(self.distribution.settle(end), self.at) for end in (found.low, found.high)), distribution=None
         )
 
+    def steps(self, most: int) -> Parameter | None:
+        """The parameter with all values that a sampler can propose as its options; None where they are over `most` or not in steps."""
+        if self.distribution is None:
+            return self
+        values = self.distribution.steps(most)
+        return replace(self, options=tuple(Option(value, self.at) for value in values), distribution=None) if values else None
+
     def draw(self, rng: Random) -> Option:
         """One option at random."""
         if self.distribution is not None:

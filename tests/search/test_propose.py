@@ -151,7 +151,8 @@ def test_a_small_space_is_proposed_whole_and_nothing_twice(sqlite: Engine) -> No
 
 def test_an_exhausted_search_stops_and_says_so(sqlite: Engine) -> None:
     said: list[str] = []
-    launch(sqlite, search(9, seeds=1, parameters="  lr: {value: 1e-3}\n  epochs: {min: 1, max: 4}\n"), code=CODE)
+    launch(sqlite, search(4, seeds=1, parameters="  lr: {value: 1e-3}\n  epochs: {min: 1, max: 4}\n"), code=CODE)
+    sql(sqlite, "UPDATE sweeps SET source = replace(source, 'run_cap: 4', 'run_cap: 9')")
     work_off(Queue(sqlite), proposer(sqlite, said), places=1)
     assert said == ["s: all 4 configurations that its parameters allow are proposed, run_cap asks for more: stopped"]
     assert (len(jobs(sqlite)), verify(sqlite, "s")["missing"]) == (4, 5)

@@ -78,7 +78,7 @@ def found(text: str) -> Search:
         ),
         (
             "method: bayes\nrun_cap: 5\nparameters: {lr: {values: [1, 2]}}",
-            ["2:10: run_cap: 5 distinct trials are asked for; the listed values allow 2"],
+            ["2:10: run_cap: 5 distinct trials are asked for; the parameters allow 2"],
         ),
         ("method: bayes\nrun_cap: 5\nparameters: {lr: {min: -1.0, max: 1}}", ["3:18: parameters.lr: -1.0 must be greater"]),
         (
@@ -101,6 +101,30 @@ def test_a_search_has_no_trials_yet_and_every_argument_of_its_sampler() -> None:
     given = found(HEAD + "nftlab: {sample_seed: 4, sampler: {name: gp, n_startup_trials: 3, seed: 9}}")
     assert given.sampler == Sampler("gp", {"n_startup_trials": 3, "deterministic_objective": False}, 9)
     assert given.sampler.startup == 3
+
+
+@pytest.mark.parametrize(
+    ("parameters", "possible"),
+    [
+        ("epochs: {min: 1, max: 3}", 3),
+        ("epochs: {min: 1, max: 3}, lr: {values: [1, 2]}", 6),
+        ("lr: {distribution: q_uniform, min: 0.1, max: 0.4, q: 0.1}", 4),
+        ("batch_size: {distribution: q_log_uniform_values, min: 8, max: 30, q: 8}", 4),
+        ("algorithm: {values: [ct, nft]}, n_f: {min: 1, max: 3}", 4),
+        ("epochs: {values: [1, 2]}, n_f: {min: 1, max: 3}, algorithm: {value: nft}, network: {value: fc-a}", 6),
+    ],
+)
+def test_what_ranges_in_steps_allow_is_counted(problems: Callable[[str], list[str]], parameters: str, possible: int) -> None:
+    enough, too_many = (f"method: bayes\nrun_cap: {cap}\nparameters: {{{parameters}}}" for cap in (possible, possible + 1))
+    assert problems(enough) == []
+    (told,) = problems(too_many)
+    assert told.startswith(f"2:10: run_cap: {possible + 1} distinct trials are asked for; the parameters allow {possible}; lower run_cap")
+    assert load_text(too_many, stored=True).asked == possible + 1, "as an earlier nftlab let it be launched"
+
+
+def test_what_cannot_be_counted_is_not(problems: Callable[[str], list[str]]) -> None:
+    for parameter in ("epochs: {min: 1, max: 1000000000000}", "lr: {distribution: normal, mu: 5}", "lr: {min: 1.0, max: 2}"):
+        assert problems(f"method: bayes\nrun_cap: 9000\nparameters: {{algorithm: {{value: ct}}, {parameter}}}") == []
 
 
 def test_pruners_belong_to_every_method_and_are_read_without_expanding() -> None:
