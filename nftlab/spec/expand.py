@@ -10,6 +10,7 @@ from itertools import product
 from random import Random
 
 from nftlab.hypers import ALGORITHMS, Hypers, build, check, nearest
+from nftlab.spec.distributions import BOUNDED, Distribution
 from nftlab.spec.grammar import Plan
 from nftlab.spec.model import Trial, trial_of
 from nftlab.spec.parameters import MOST_POINTS, Option
@@ -231,8 +232,22 @@ def _trials(plan: Plan, points: list[Point]) -> Iterator[Trial]:
                     continue
                 if parameter and parameter.distribution:
                     drawn.add(name)
+                    what = f"{what}: {_origin(parameter.distribution, plan.method)}"
                 option = point.get(name) or point.get("dataset")  # a network left at its default fails for the data set
                 (option.at if option else plan.at["parameters"]).fail(what)
+
+
+def _origin(distribution: Distribution, method: str) -> str:
+    """Where a value came from that does not stand in the file, and what to change there."""
+    kind, args = distribution.kind, distribution.args
+    came = {"grid": "a value of", "random": "drawn from", "bayes": "an end of"}[method]
+    rounded = ", rounded to a multiple of q" if "q" in args and method != "grid" else ""
+    taken = ", of which a sampler takes 3 sigma to each side of mu" if method == "bayes" and kind.endswith("normal") else ""
+    *others, last = args
+    remedy = f"change {', '.join(others)} or {last}"
+    if kind not in BOUNDED:
+        remedy += f", or write {'q_' if 'q' in args else ''}{'log_uniform_values' if 'log' in kind else 'uniform'} with min and max"
+    return f"{came} {kind} ({', '.join(f'{name} {value}' for name, value in args.items())}){rounded}{taken}; {remedy}"
 
 
 def _wrong(config: dict[str, object]) -> list[tuple[str, str]]:

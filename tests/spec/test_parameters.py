@@ -125,6 +125,37 @@ def test_a_search_that_was_launched_with_fractions_is_still_read() -> None:
     assert load_text(one("epochs: {min: 1, max: 4.0}", "bayes"), stored=True).asked == 2
 
 
+@pytest.mark.parametrize(
+    ("method", "entry", "told"),
+    [
+        (
+            "bayes",
+            "q_log_uniform_values, min: 1e-4, max: 1e-1, q: 1e-3",
+            "an end of q_log_uniform_values (q 0.001, min 0.0001, max 0.1), rounded to a multiple of q; change q, min or max",
+        ),
+        (
+            "bayes",
+            "normal, mu: 0.01, sigma: 0.005",
+            "an end of normal (mu 0.01, sigma 0.005), of which a sampler takes 3 sigma to each side of mu; "
+            "change mu or sigma, or write uniform with min and max",
+        ),
+        ("random", "normal, mu: -9", "drawn from normal (mu -9, sigma 1); change mu or sigma, or write uniform with min and max"),
+        (
+            "random",
+            "q_log_normal, mu: -1",
+            "drawn from q_log_normal (mu -1, sigma 1, q 1), rounded to a multiple of q; "
+            "change mu, sigma or q, or write q_log_uniform_values with min and max",
+        ),
+        ("random", "uniform, min: -2, max: -1", "drawn from uniform (min -2, max -1); change min or max"),
+        ("grid", "q_uniform, min: 0, max: 3", "a value of q_uniform (q 1, min 0, max 3); change q, min or max"),
+    ],
+)
+def test_a_value_that_stands_nowhere_in_the_file_is_traced(problems: Problems, method: str, entry: str, told: str) -> None:
+    (found,) = problems(one(f"lr: {{distribution: {entry}}}", method))
+    assert found.split(": ", 3)[1] == "parameters.lr"
+    assert found.endswith(f" must be greater than 0: {told}")
+
+
 def test_log_uniform_suggests_the_form_with_values(problems: Problems) -> None:
     (found,) = problems(one("lr: {distribution: q_log_uniform, min: 1, max: 3}", "random"))
     assert found.endswith("(did you mean 'q_log_uniform_values'?)")
