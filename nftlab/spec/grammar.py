@@ -80,7 +80,7 @@ def read_plan(root: Cursor, default_name: str, *, stored: bool = False) -> Plan 
     partial = method is None or len(whole) < len(parameters) or (method != "grid" and not run_cap)
     if partial:
         extensions = extensions.restricted(whole.keys())
-    return Plan(name, method or "random", metric, whole, run_cap, extensions, pruner, _notes(keys), keys, partial, stored)
+    return Plan(name, method or "random", metric, whole, run_cap, extensions, pruner, _notes(keys, metric), keys, partial, stored)
 
 
 def _name(at: Cursor | None, root: Cursor, default: str) -> str:
@@ -217,9 +217,11 @@ def _fractions(parameters: dict[str, Parameter | None]) -> None:
         parameters[name] = None
 
 
-def _notes(keys: dict[str, Cursor]) -> tuple[str, ...]:
+def _notes(keys: dict[str, Cursor], metric: Metric) -> tuple[str, ...]:
     idle = [key for key in IDLE if key in keys]
     notes = [f"{', '.join(idle)}: for W&B's own agents, not used here"] if idle else []
     if "metric" in keys and isinstance(keys["metric"].value, dict) and "target" in keys["metric"].value:
         notes.append("metric.target: not used here, every trial trains to its end")
+    if metric.goal == "maximize" and metric.name in METRICS:  # losses and errors all
+        notes.append(f"metric.goal: maximize takes the largest {metric.name} for the best; write goal: minimize")
     return tuple(notes)

@@ -91,6 +91,13 @@ def test_what_wandb_needs_and_we_do_not_is_accepted_with_a_note() -> None:
     assert load_text("method: grid\nparameters: {lr: {value: 1}}").metric == Metric("val/error", "minimize")
 
 
+@pytest.mark.parametrize("method", ["grid", "bayes\nrun_cap: 2"])
+def test_to_maximize_an_error_is_worth_a_note(method: str) -> None:
+    text = f"method: {method}\nmetric: {{name: val/error, goal: maximize}}\nparameters: {{lr: {{values: [1, 2]}}}}\n"
+    assert load_text(text).notes == ("metric.goal: maximize takes the largest val/error for the best; write goal: minimize",)
+    assert load_text(text.replace("maximize", "minimize")).notes == ()
+
+
 def test_the_quick_sweep_is_the_demo() -> None:
     sweep = load(ROOT / "sweeps" / "nft" / "quick.yaml")
     assert sweep.name == "quick-nft"
