@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nftlab.cli import export, measure, standing, steer
 from nftlab.cli.database import same_table, to_read, to_write
-from nftlab.cli.forecast import expected, told
-from nftlab.cli.options import Db, Json, Name, Priority, Yes, sweep_file
-from nftlab.cli.output import busy, cells, confirm, differing, emit, emit_json, printable, say, table, written
+from nftlab.cli.options import Db, Json, Name, Priority, sweep_file
+from nftlab.cli.output import busy, confirm, emit, emit_json, printable, say, written
+from nftlab.cli.preview import preview
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from nftlab.spec import Sweep
-    from nftlab.store import Extension, Forecast, LaunchResult
+    from nftlab.store import Extension, LaunchResult
 
-ENDS = 3  # configurations that --dry-run shows from each end
+Drop = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; also if a file no longer asks for jobs that it did: they stay.")]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Launch, show, steer, check and export sweeps.")
 
@@ -30,7 +28,7 @@ def launch(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Sweep files, or folders of them.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be launched and its cost; change nothing.")] = False,
     rerun: Annotated[bool, typer.Option("--rerun", help="Forget the results of finished jobs and run them again.")] = False,
-    yes: Yes = False,
+    yes: Drop = False,
     as_json: Json = False,
     db: Db = None,
 ) -> None:
@@ -40,13 +38,15 @@ def launch(
     for sweep in sweeps:
         _notes(sweep)
     if dry_run:
-        forecast = expected(sweeps, db)
-        _preview(sweeps, forecast, as_json)
-        return _how_to_know(forecast, paths, db)
+        return preview(sweeps, paths, as_json, db)
     from nftlab import store
     from nftlab.code import identity
 
     engine, shown = to_write(db)
+    if not yes:
+        with busy("comparing"):
+            dropped = [store.dropped(engine, sweep) for sweep in sweeps]
+        _refuse_to_drop(sweeps, dropped)
     if rerun and not confirm("forget and run again", _finished(engine, sweeps), yes):
         raise typer.Exit(1)
     code = identity()
@@ -94,7 +94,7 @@ def extend(
     path: Annotated[str, typer.Argument(metavar="FILE", help="The file of a launched sweep, with more seeds or values by now.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be added; change nothing.")] = False,
     priority: Priority = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Also if the file no longer asks for jobs that it did: they stay.")] = False,
+    yes: Drop = False,
     as_json: Json = False,
     db: Db = None,
 ) -> None:
@@ -111,9 +111,8 @@ def extend(
         raise NotFoundError(f"sweep {sweep.name!r} was never launched", f"nftlab sweep launch {path}")
     found = store.extension(engine, sweep)
     _brings(sweep.name, found, before=store.to_propose(engine, sweep=sweep.name))
-    if found.dropped and not (yes or dry_run):
-        what = f"{path} no longer asks for {found.dropped} jobs of sweep {sweep.name}"
-        raise UsageError(what, "put back what it asked for, give it another name, or add --yes: they stay, but nothing asks for them")
+    if not (yes or dry_run):
+        _refuse_to_drop(sweeps, [found.dropped])
     if not dry_run:
         with busy("launching"):
             store.launch(engine, sweep, code=identity())
@@ -163,31 +162,15 @@ def _notes(sweep: Sweep) -> None:
         say(f"{sweep.name}: {sweep.duplicates} configurations equal others and run once")
 
 
-def _preview(sweeps: list[Sweep], forecast: Forecast, as_json: bool) -> None:
-    """What a launch would ask for and what all of it costs; also what is in the job table already."""
-    counts: list[dict[str, Any]] = [
-        {"sweep": sweep.name, "jobs": sweep.asked * len(sweep.seeds), "trials": sweep.asked, "seeds": sweep.seeds} for sweep in sweeps
-    ]
-    if as_json:
-        found = counts[0] if len(counts) == 1 else {"sweeps": counts, "jobs": sum(count["jobs"] for count in counts)}
-        return emit_json(found | {"forecast": asdict(forecast)})
-    for sweep, count in zip(sweeps, counts, strict=True):
-        emit(printable(f"{sweep.name}: {count['trials']} configurations × {len(sweep.seeds)} seeds = {count['jobs']} jobs"))
-        if sweep.search:
-            emit(f"proposed by {sweep.search.sampler.name} while workers train: none is known yet")
-            continue
-        configs = [trial.config for trial in sweep.trials]
-        names = differing(configs)
-        rows = [[number, *cells(config, names)] for number, config in enumerate(configs, start=1)]
-        if len(rows) > 2 * ENDS:
-            rows = [*rows[:ENDS], ["…"] * (len(names) + 1), *rows[-ENDS:]]
-        table(["#", *names], rows, right="#")
-    emit(printable(told(forecast)))
+def _refuse_to_drop(sweeps: list[Sweep], dropped: list[int]) -> None:
+    """Raises UsageError for files that no longer ask for jobs of their sweeps; often such a file only has the name of another."""
+    from nftlab.errors import UsageError
 
-
-def _how_to_know(forecast: Forecast, paths: list[str], db: str | None) -> None:
-    if forecast.unknown_jobs:
-        say(f"to know what they cost on this machine: nftlab sweep measure {shlex.join(paths)}{same_table(db)}")
+    remedy = "put back what it asked for, give it another `name:`, or add --yes: they stay, but nothing asks for them"
+    counted = zip(sweeps, dropped, strict=True)
+    wrong = [f"{sweep.path} no longer asks for {count} jobs of sweep {sweep.name}; {remedy}" for sweep, count in counted if count]
+    if wrong:
+        raise UsageError("\n".join(wrong))
 
 
 def _finished(engine: Engine, sweeps: list[Sweep]) -> int:

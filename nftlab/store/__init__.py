@@ -6,7 +6,7 @@ from nftlab.store.backup import backup, dump_command
 from nftlab.store.check import Finding, check
 from nftlab.store.engine import default_url, open_db, shown, upgrade
 from nftlab.store.export import curve_rows, job_rows
-from nftlab.store.extension import Extension, extension
+from nftlab.store.extension import Extension, dropped, extension
 from nftlab.store.forecast import Forecast, Kind, cost_left, cost_of, kinds_of
 from nftlab.store.proposals import to_propose
 from nftlab.store.queue import Queue
@@ -51,6 +51,7 @@ __all__ = [
     "curve_rows",
     "default_url",
     "done_by_task",
+    "dropped",
     "dump_command",
     "extension",
     "job_rows",

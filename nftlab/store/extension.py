@@ -14,7 +14,7 @@ from nftlab.store.sweeps import continued
 from nftlab.store.tables import jobs, sweeps
 
 if TYPE_CHECKING:
-    from nftlab.spec import Sweep
+    from nftlab.spec import Sweep, Trial
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,8 @@ def extension(engine: Engine, sweep: Sweep) -> Extension:
         if connection.execute(select(sweeps.c.name).where(sweeps.c.name == sweep.name)).scalar() is None:
             raise never_launched(connection, sweep.name)
         rows = connection.execute(select(jobs.c.job_key, jobs.c.seed, jobs.c.config).where(jobs.c.sweep == sweep.name)).all()
-    if sweep.search:
-        with session(engine, None) as talk:
-            sweep = continued(talk, sweep)
     had = {row.job_key for row in rows}
-    asked = {key: (trial, seed) for key, trial, seed in sweep.jobs()}
+    asked = _asked(engine, sweep)
     new = {key: of for key, of in asked.items() if key not in had}
     seeds = sorted({seed for _, seed in new.values()} - {row.seed for row in rows})
     before = _values([json.loads(config) for config in {row.config for row in rows}])
@@ -55,6 +52,21 @@ def extension(engine: Engine, sweep: Sweep) -> Extension:
     values = {name: found for name, found in fresh.items() if found}
     to_propose = sweep.asked * len(sweep.seeds) - len(asked) if sweep.search else 0
     return Extension(len(new), len(asked) - len(new), len(had - asked.keys()), seeds, values, to_propose)
+
+
+def dropped(engine: Engine, sweep: Sweep) -> int:
+    """How many jobs in the table a sweep file no longer asks for; 0 for a sweep that was never launched."""
+    with engine.connect() as connection:
+        had = set(connection.execute(select(jobs.c.job_key).where(jobs.c.sweep == sweep.name)).scalars())
+    return len(had - _asked(engine, sweep).keys()) if had else 0
+
+
+def _asked(engine: Engine, sweep: Sweep) -> dict[str, tuple[Trial, int]]:
+    """Trial and seed of every job that a file asks for; of a search, of those trials that were proposed so far."""
+    if sweep.search:
+        with session(engine, None) as talk:
+            sweep = continued(talk, sweep)
+    return {key: (trial, seed) for key, trial, seed in sweep.jobs()}
 
 
 def _values(configs: list[dict[str, Any]]) -> dict[str, dict[str, None]]:

@@ -84,6 +84,19 @@ def test_extend_says_what_a_larger_run_cap_leaves_to_propose(searching: Invoke, 
     assert read(searching("status", "--json"))["to_propose"] == 8
 
 
+def test_launching_again_drops_no_proposal(searching: Invoke, folder: Path) -> None:
+    searching("sweep", "launch", "found.yaml")
+    engine = open_db(None, create=False)
+    assert engine is not None
+    assert Proposer(engine, Worker("tester", "here", 1), print).propose(4) == 4
+    assert searching("sweep", "launch", "found.yaml").stdout == "found: 0 jobs added, 4 known\n"
+    (folder / "found.yaml").write_text(SEARCH.replace("run_cap: 3", "run_cap: 5").replace("seeds: 2", "seeds: 3"))
+    assert searching("sweep", "launch", "found.yaml").stdout == "found: 2 jobs added, 4 known\n"
+    (folder / "found.yaml").write_text(SEARCH.replace("bayes", "random").replace("sampler: {name: random}, ", ""))
+    refused = searching("sweep", "launch", "found.yaml")
+    assert (refused.exit_code, "no longer asks for 6 jobs of sweep found" in refused.stderr) == (2, True)
+
+
 @pytest.mark.ci
 def test_launching_and_reading_a_search_needs_no_optuna(searching: Invoke) -> None:
     assert loaded("sweep", "launch", "found.yaml") & (HEAVY - {"alembic"}) == set()

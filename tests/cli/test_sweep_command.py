@@ -63,6 +63,7 @@ def test_dry_run_as_json(invoke: Invoke) -> None:
         "jobs": 6,
         "trials": 3,
         "seeds": [0, 1],
+        "dropped": 0,
         "forecast": {"device_hours": 0.0, "low": 0.0, "high": 0.0, "unknown_jobs": 6, "workers": 0, "hours": 0.0, "devices": []},
     }
 
@@ -86,6 +87,36 @@ def test_dry_run_goes_on_where_the_job_table_cannot_be_read(invoke: Invoke) -> N
     assert "no speeds from the job table: " in result.stderr
     assert result.stdout.splitlines()[-1].startswith(f"{JOBS} jobs of unknown speed")
     assert invoke("sweep", "launch", "small.yaml", "--dry-run", "--db", "nonsense://").exit_code == 2
+
+
+def test_another_file_of_the_same_name_takes_nothing_over(launched: Invoke, folder: Path) -> None:
+    (folder / "other").mkdir()
+    (folder / "other" / "small.yaml").write_text(SWEEP.replace("[500, 2000]", "[500, 4000]"))
+    (folder / "new.yaml").write_text(SWEEP.replace("small", "new"))
+    before = read(launched("sweep", "list", "--json"))
+    for words in (["new.yaml", "other/small.yaml"], ["other/small.yaml", "--rerun"]):
+        refused = launched("sweep", "launch", *words)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert refused.stderr.splitlines()[-1] == (
+            "nftlab: other/small.yaml no longer asks for 2 jobs of sweep small; put back what it asked for, give it another `name:`, "
+            "or add --yes: they stay, but nothing asks for them"
+        )
+        assert read(launched("sweep", "list", "--json")) == before, "none of the files was launched"
+    forced = launched("sweep", "launch", "new.yaml", "other/small.yaml", "--yes")
+    assert forced.stdout == f"new: {JOBS} jobs added, 0 known\nsmall: 2 jobs added, 4 known\n"
+    assert "small: 2 jobs in the table are no longer asked for; they stay" in forced.stderr
+    assert launched("sweep", "launch", "small.yaml").exit_code == 2, "the other one's are dropped now"
+
+
+def test_dry_run_says_what_a_launch_would_drop(launched: Invoke, folder: Path) -> None:
+    (folder / "more.yaml").write_text(SWEEP.replace("seeds: 2", "seeds: 3"))
+    more = launched("sweep", "launch", "more.yaml", "--dry-run")
+    assert (more.exit_code, "no longer asked for" in more.stderr) == (0, False)
+    assert launched("sweep", "launch", "more.yaml").stdout == f"small: 3 jobs added, {JOBS} known\n"
+    fewer = launched("sweep", "launch", "small.yaml", "--dry-run")
+    assert fewer.exit_code == 0
+    assert "small: 3 jobs in the table are no longer asked for: launch needs --yes or another `name:`" in fewer.stderr
+    assert read(launched("sweep", "launch", "small.yaml", "--dry-run", "--json"))["dropped"] == 3
 
 
 def test_all_problems_of_all_files_are_told(invoke: Invoke, folder: Path) -> None:
