@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nftlab.cli.database import same_table
 from nftlab.cli.forecast import expected, told
 from nftlab.cli.output import cells, differing, emit, emit_json, printable, say, table
+from nftlab.cli.pruning import judged
 from nftlab.errors import DatabaseError, SchemaError
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def preview(sweeps: list[Sweep], paths: list[str], as_json: bool, db: str | None
     """What a launch would ask for and what all of it costs, also what is in the job table already; and what it would drop there."""
     forecast = expected(sweeps, db)
     counts: list[dict[str, Any]] = [
-        {"sweep": sweep.name, "jobs": sweep.asked * len(sweep.seeds), "trials": sweep.asked, "seeds": sweep.seeds, "dropped": dropped}
+        {"sweep": sweep.name, "jobs": sweep.asked * len(sweep.seeds), "trials": sweep.asked, "seeds": sweep.seeds}
+        | {"pruner": judged(sweep), "dropped": dropped}
         for sweep, dropped in zip(sweeps, _dropped(sweeps, db), strict=True)
     ]
     if as_json:
@@ -60,4 +62,3 @@ def _configurations(sweep: Sweep) -> None:
     if len(rows) > 2 * ENDS:
         rows = [*rows[:ENDS], ["…"] * (len(names) + 1), *rows[-ENDS:]]
     table(["#", *names], rows, right="#")
-

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from nftlab.cli import pruning
 from nftlab.cli.database import to_read
 from nftlab.cli.forecast import told
 from nftlab.cli.options import Db, Json, Name, sweep_name
 from nftlab.cli.output import cells, differing, duration, emit, emit_json, number, printable, table
-from nftlab.errors import NotFoundError
+from nftlab.errors import NotFoundError, SpecError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from nftlab.spec import Sweep
     from nftlab.store import Forecast, Ranked
 
 BEST = 5  # trials that `show` ends with
@@ -52,12 +54,27 @@ def show(name: Name, as_json: Json = False, db: Db = None) -> None:
     trials = store.ranked(engine, sweep)
     status, forecast = store.status(engine, sweep=sweep), store.cost_left(engine, sweep=sweep)
     found |= {key: status[key] for key in ("jobs_per_hour", "eta_seconds", "failures")}
+    file = _pruned(found)
     best = [trial for trial in trials[:BEST] if trial.mean is not None]
     if as_json:
-        return emit_json(found | {"forecast": asdict(forecast), "best": [_as_dict(rank, trial) for rank, trial in enumerate(best, 1)]})
-    emit(printable("\n".join(_lines(found, forecast))))
+        told_of = {"pruner": pruning.judged(file) if file else None, "forecast": asdict(forecast)}
+        return emit_json(found | told_of | {"best": [_as_dict(rank, trial) for rank, trial in enumerate(best, 1)]})
+    emit(printable("\n".join(_lines(found, forecast, file))))
     if best:
         _ranking(found["metric"], best, differing(trial.config for trial in trials))
+
+
+def _pruned(found: Mapping[str, Any]) -> Sweep | None:
+    """A sweep as its stored file has it, if that has a pruner and can be read; nearly all have none, and are not expanded for it."""
+    from nftlab.spec import load_text
+
+    if "pruner" not in found["source"] and "early_terminate" not in found["source"]:
+        return None
+    try:
+        sweep = load_text(found["source"], name=found["sweep"], stored=True)
+    except SpecError:  # of another nftlab: nothing is pruned by what cannot be read
+        return None
+    return sweep if sweep.pruner else None
 
 
 def _all(engine: Engine) -> list[dict[str, Any]]:
@@ -77,7 +94,7 @@ def _all(engine: Engine) -> list[dict[str, Any]]:
     return found
 
 
-def _lines(found: Mapping[str, Any], forecast: Forecast) -> list[str]:
+def _lines(found: Mapping[str, Any], forecast: Forecast, file: Sweep | None) -> list[str]:
     from nftlab.cli.story import moment
     from nftlab.code import named
 
@@ -89,6 +106,7 @@ def _lines(found: Mapping[str, Any], forecast: Forecast) -> list[str]:
         f"sweep {found['sweep']}: {found['state']}, priority {found['priority']}{waits}",
         f"launched {moment(found['launched_at'])} from {found['path']}, code {named(found['code'])}",
         f"method {found['method']}, {found['metric']} ({found['goal']})",
+        *([pruning.told(file)] if file else []),
         f"jobs: {sum(jobs.values())}, {counted}{to_come}",
         f"recorded: {_percent(found)}, {duration(found['seconds'])} of training so far",
     ]

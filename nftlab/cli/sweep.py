@@ -11,6 +11,7 @@ from nftlab.cli.database import same_table, to_read, to_write
 from nftlab.cli.options import Db, Json, Name, Priority, sweep_file
 from nftlab.cli.output import busy, confirm, emit, emit_json, printable, say, written
 from nftlab.cli.preview import preview
+from nftlab.cli.pruning import told
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -160,6 +161,8 @@ def _notes(sweep: Sweep) -> None:
         say(f"{sweep.name}: {note}")
     if sweep.duplicates:
         say(f"{sweep.name}: {sweep.duplicates} configurations equal others and run once")
+    if pruned := told(sweep):
+        say(f"{sweep.name}: {pruned}")
 
 
 def _refuse_to_drop(sweeps: list[Sweep], dropped: list[int]) -> None:

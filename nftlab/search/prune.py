@@ -11,13 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nftlab.spec import Pruner
+from nftlab.spec import Pruner, rungs
 
 if TYPE_CHECKING:
     import optuna
     from optuna.pruners import BasePruner
-
-BANDS = 100  # more than any training has
 
 
 @dataclass(frozen=True)
@@ -27,20 +25,6 @@ class Curve:
     values: Mapping[int, float]
     at: Mapping[int, float]
     done: bool = False
-
-
-def rungs(pruner: Pruner, last: int) -> list[int]:
-    """The epochs up to `last` at which a pruner decides, ascending."""
-    args = pruner.args
-    if "interval_steps" in args:
-        first = args["n_warmup_steps"]
-        return [epoch for epoch in range(max(first, 1), last + 1) if (epoch - first) % args["interval_steps"] == 0]
-    if "max_iter" in args:
-        bands = {int(args["max_iter"] / args["eta"] ** i) for i in range(1, args["s"] + 1)}
-    else:
-        least, eta = args.get("min_iter") or args["min_resource"], args.get("eta") or args["reduction_factor"]
-        bands = {int(least * eta**i) for i in range(BANDS) if least * eta**i <= last}
-    return sorted(band for band in bands if 1 <= band <= last)
 
 
 def needed(pruner: Pruner, epoch: int) -> list[int]:

@@ -9,8 +9,8 @@ from functools import lru_cache
 from sqlalchemy import Engine
 
 from nftlab.errors import SpecError
-from nftlab.search.prune import Curve, behind, needed, rungs
-from nftlab.spec import Metric, Pruner, pruner_of
+from nftlab.search.prune import Curve, behind, needed
+from nftlab.spec import Metric, Pruner, pruner_of, rungs
 from nftlab.store import Claim, EpochRow, curve
 from nftlab.store.peers import Peer, peers, sources
 

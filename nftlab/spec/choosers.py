@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from nftlab.spec.document import LARGEST, Cursor, show
@@ -105,6 +106,7 @@ PRUNERS: dict[str, dict[str, _Argument]] = {
         "bootstrap_count": _Argument(0),
     },
 }
+MOST_BANDS = 100  # more than any training has
 _BANDS = ("type", "min_iter", "max_iter", "s", "eta", "strict")
 
 
@@ -161,6 +163,22 @@ def read_early_terminate(at: Cursor) -> Pruner | None:
         keys["eta"].fail(f"{args['eta']} is not above 1")
     args["strict"] = _truth(keys["strict"]) if "strict" in keys else None
     return Pruner("early_terminate", args) if None not in args.values() else None
+
+
+def rungs(pruner: Pruner, last: int) -> list[int]:
+    """The epochs up to `last` at which a pruner decides, ascending."""
+    args = pruner.args
+    if "interval_steps" in args:
+        first = args["n_warmup_steps"]
+        return [epoch for epoch in range(max(first, 1), last + 1) if (epoch - first) % args["interval_steps"] == 0]
+    if "max_iter" in args:
+        bands = {int(args["max_iter"] / args["eta"] ** i) for i in range(1, args["s"] + 1)}
+    else:
+        least, eta = args.get("min_iter") or args["min_resource"], args.get("eta") or args["reduction_factor"]
+        skipped = min(args.get("min_early_stopping_rate", 0), MOST_BANDS)
+        powers = (least * eta**i for i in range(skipped, skipped + MOST_BANDS))
+        bands = {int(band) for band in takewhile(lambda band: band <= last, powers)}
+    return sorted(band for band in bands if 1 <= band <= last)
 
 
 def _keys(at: Cursor, table: Mapping[str, Any], more: tuple[str, ...] = ()) -> tuple[str, dict[str, Cursor]] | None:

@@ -66,6 +66,11 @@ class Sweep:
         """The trials that the file asks for, proposed already or not."""
         return self.search.run_cap if self.search else len(self.trials)
 
+    @property
+    def epochs(self) -> int:
+        """The most epochs that a job of the file trains."""
+        return self.search.space.epochs if self.search else max(trial.config["epochs"] for trial in self.trials)
+
     def jobs(self) -> Iterator[tuple[str, Trial, int]]:
         """Every (job key, trial, seed) the file asks for, seeds varying fastest."""
         for trial in self.trials:

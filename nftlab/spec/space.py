@@ -49,12 +49,16 @@ class Axis:
 
 
 class Space:
-    """The axes of a plan. `applying` keeps of a point what applies to it; `identity` is a text that two equal spaces share."""
+    """The axes of a plan. `applying` keeps of a point what applies to it; `identity` is a text that two equal spaces share.
+
+    `epochs`: the most that a trial can have.
+    """
 
     def __init__(self, plan: Plan, groups: list[tuple[str, ...]], applying: Callable[[Mapping[str, Option]], Point]) -> None:
         axes = [_axis([plan.parameters[name] for name in names]) for names in groups]
         self._axes = {name: axis for names, axis in zip(groups, axes, strict=True) for name in names}
         self._applying = applying
+        self.epochs = _most_epochs(plan)
         told = {name: _told(parameter) for name, parameter in sorted(plan.parameters.items())}
         self.identity = json.dumps([told, plan.extensions.groups, plan.extensions.when], sort_keys=True)
 
@@ -97,6 +101,13 @@ def _axis(members: list[Parameter]) -> Axis:
     single = len(members) == 1
     choices = tuple(row[first.name].value if single else ", ".join(show(option.value) for option in row.values()) for row in rows)
     return Axis("+".join(p.name for p in members), rows, choices)
+
+
+def _most_epochs(plan: Plan) -> int:
+    parameter = plan.parameters.get("epochs")
+    listed = [int(option.value) for option in parameter.ends().options] if parameter else []
+    elsewhere = [Hypers.epochs] if not parameter or "epochs" in plan.extensions.when else []
+    return max(listed + elsewhere)
 
 
 def _told(parameter: Parameter) -> Any:

@@ -8,7 +8,7 @@ import pytest
 
 from nftlab.search import Proposer
 from nftlab.store import Queue, Worker, open_db
-from tests.cli.helpers import Invoke, claim, finish, read
+from tests.cli.helpers import SWEEP, Invoke, claim, finish, read
 from tests.cli.test_startup import HEAVY, loaded
 
 SEARCH = """
@@ -82,6 +82,39 @@ def test_extend_says_what_a_larger_run_cap_leaves_to_propose(searching: Invoke, 
     assert "found: 8 jobs more will be proposed while workers train (4 as it stands)" in preview.stderr
     assert read(searching("sweep", "extend", "found.yaml", "--json"))["to_propose"] == 8
     assert read(searching("status", "--json"))["to_propose"] == 8
+
+
+@pytest.mark.parametrize(
+    ("early", "told", "epochs"),
+    [
+        ("min_iter: 2, eta: 2", "early_terminate: judged after epochs 2, 4", [2, 4]),
+        ("max_iter: 9, s: 1", "early_terminate: judged after epoch 3", [3]),
+        ("min_iter: 5", "early_terminate never fires: with min_iter 5 no decision falls within the 4 epochs that a job trains at most", []),
+    ],
+)
+def test_when_jobs_are_judged_is_told(early: str, told: str, epochs: list[int], invoke: Invoke, folder: Path) -> None:
+    pruner = f"early_terminate: {{type: hyperband, {early}, strict: true}}\n"
+    (folder / "small.yaml").write_text(SWEEP.replace("value: 2}", "values: [1, 4]}") + pruner)
+    dry = invoke("sweep", "launch", "small.yaml", "--dry-run", "--json")
+    assert read(dry)["pruner"] == {"name": "early_terminate", "judged_after": epochs}
+    for result in (dry, invoke("sweep", "launch", "small.yaml")):
+        assert f"small: {told}" in result.stderr.splitlines()
+    assert told in invoke("sweep", "show", "small").stdout.splitlines()
+    assert read(invoke("sweep", "show", "small", "--json"))["pruner"] == read(dry)["pruner"]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "told"),
+    [
+        ("epochs: {min: 3, max: 5}", "median: judged after epochs 1, 2, 3, 4, 5"),
+        ("epochs: {values: [3, 5]}", "median: judged after epochs 1, 2, 3, 4, 5"),
+        ("momentum: {value: 0.5}", "median: judged after epochs 1, 2, 3, …, 200"),
+    ],
+)
+def test_when_jobs_of_a_search_are_judged(parameter: str, told: str, searching: Invoke, folder: Path) -> None:
+    (folder / "found.yaml").write_text(SEARCH.replace("parameters:", f"parameters:\n  {parameter}"))
+    assert f"found: {told}" in searching("sweep", "launch", "found.yaml").stderr.splitlines()
+    assert told in searching("sweep", "show", "found").stdout.splitlines()
 
 
 def test_launching_again_drops_no_proposal(searching: Invoke, folder: Path) -> None:

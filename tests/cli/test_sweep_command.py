@@ -63,6 +63,7 @@ def test_dry_run_as_json(invoke: Invoke) -> None:
         "jobs": 6,
         "trials": 3,
         "seeds": [0, 1],
+        "pruner": None,
         "dropped": 0,
         "forecast": {"device_hours": 0.0, "low": 0.0, "high": 0.0, "unknown_jobs": 6, "workers": 0, "hours": 0.0, "devices": []},
     }

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Engine
 
 from nftlab.search import Referee, prune
-from nftlab.search.prune import Curve, needed, rungs
-from nftlab.spec import Pruner, load_text
+from nftlab.search.prune import Curve, needed
+from nftlab.spec import Pruner, load_text, rungs
 from nftlab.store import EpochRow, Queue, complete, jobs, launch, story, verify
 from tests.store.jobtable import ANN, CODE, sweep_text
 
@@ -48,6 +48,9 @@ def test_jobs_judged_together_fall_as_each_would_alone(pruner: Pruner) -> None:
         (MEDIAN, [2, 4, 6, 8, 10]),
         (Pruner("threshold", {"lower": 1.0, "upper": None, "n_warmup_steps": 0, "interval_steps": 4}), [4, 8]),
         (HALVING, [2, 4, 8]),
+        (Pruner("successive_halving", HALVING.args | {"min_early_stopping_rate": 2}), [8]),
+        (Pruner("successive_halving", HALVING.args | {"min_early_stopping_rate": 10**15}), []),
+        (early(min_iter=1, eta=1e9), [1]),
         (HYPERBAND, [1, 3, 9]),
         (early(min_iter=2), [2, 6]),
         (early(max_iter=27, s=2), [3, 9]),

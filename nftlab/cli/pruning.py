@@ -1,0 +1,33 @@
+"""What ends a sweep's jobs early: at which epochs they are judged, for scripts and in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nftlab.spec import Sweep
+
+SHOWN = 8  # epochs that a line lists
+_PLACING = ("n_warmup_steps", "interval_steps", "min_iter", "max_iter", "s", "min_resource", "min_early_stopping_rate")
+
+
+def judged(sweep: Sweep) -> dict[str, Any] | None:
+    """The pruner's name and the epochs after which it judges, none where it never does; None without a pruner."""
+    from nftlab.spec import rungs
+
+    return {"name": sweep.pruner.name, "judged_after": rungs(sweep.pruner, sweep.epochs)} if sweep.pruner else None
+
+
+def told(sweep: Sweep) -> str:
+    """One line such as `early_terminate: judged after epochs 2, 4`; of a pruner that never judges, why; empty without one."""
+    from nftlab.spec import rungs
+
+    if sweep.pruner is None:
+        return ""
+    name, found = sweep.pruner.name, [str(epoch) for epoch in rungs(sweep.pruner, sweep.epochs)]
+    if not found:
+        given = ", ".join(f"{argument} {value}" for argument, value in sweep.pruner.args.items() if argument in _PLACING)
+        return f"{name} never fires: with {given} no decision falls within the {sweep.epochs} epochs that a job trains at most"
+    if len(found) > SHOWN:
+        found = [*found[:3], "…", found[-1]]
+    return f"{name}: judged after epoch{'s' * (len(found) > 1)} {', '.join(found)}"
