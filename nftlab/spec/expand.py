@@ -77,7 +77,8 @@ def _report_undeclared(plan: Plan, declared: dict[str, frozenset[str]]) -> None:
         if name in anywhere:
             continue
         owners = [algorithm for algorithm, cls in ALGORITHMS.items() if name in {f.name for f in dataclasses.fields(cls)}]
-        who = f"{name} belongs to {', '.join(owners)}" if owners else f"no algorithm declares it{nearest(name, sorted(anywhere))}"
+        hint = nearest(name, sorted(anywhere)) or f"; allowed: {', '.join(sorted(anywhere))}"
+        who = f"{name} belongs to {', '.join(owners)}" if owners else f"no algorithm declares it{hint}"
         listed = "" if "algorithm" in plan.parameters else " (no algorithm is given)"
         parameter.at.fail(f"does not apply to {', '.join(declared)}{listed}; {who}", at_key=True)
 

@@ -73,7 +73,7 @@ def read_plan(root: Cursor, default_name: str, *, stored: bool = False) -> Plan 
         _fractions(parameters)
     if "metric" in keys and not stored:
         _recorded(metric.name, keys["metric"], parameters)
-        _not_by_test(metric.name, keys["metric"], method, pruner)
+        _fit_to_choose_by(metric.name, keys["metric"], method, pruner)
     whole = {key: parameter for key, parameter in parameters.items() if parameter}
     if not whole or not {"algorithm", "network", "dataset"}.isdisjoint(parameters.keys() - whole.keys()):
         return None  # what these would decide could only be guessed
@@ -118,11 +118,15 @@ def _metric(at: Cursor | None) -> Metric:
     return Metric(Metric.name if name is None else name, goal or Metric.goal)
 
 
-def _not_by_test(name: str, at: Cursor, method: str | None, pruner: Pruner | None) -> None:
-    """Reports a search or a pruner that would choose by the test set."""
+def _fit_to_choose_by(name: str, at: Cursor, method: str | None, pruner: Pruner | None) -> None:
+    """Reports a search or a pruner that would choose by the test set, and a search by what the best epoch may not record."""
     if name in METRICS and name.startswith("test/") and (method == "bayes" or pruner):
         who = "a search" if method == "bayes" else "a pruner"
         at.fail(f"{who} would choose by the test set; write metric: {{name: {name.replace('test/', 'val/')}}}", at_key=True)
+    elif method == "bayes" and any(name in cls.curves for cls in ALGORITHMS.values()):
+        at.fail(
+            f"a search is told the value at the best epoch, and not every epoch has {show(name)}; write val/error or val/loss", at_key=True
+        )
 
 
 def _recorded(name: str, at: Cursor, parameters: dict[str, Parameter | None]) -> None:

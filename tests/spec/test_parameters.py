@@ -56,6 +56,10 @@ def one(entry: str, method: str = "grid") -> str:
         ("9lr: {value: 1}", "4:3: parameters.9lr: a parameter's name starts with a letter or _"),
         ("seed: {values: [1, 2]}", "4:3: parameters.seed: seeds are replicates, not a parameter; write them under nftlab: seeds"),
         ("eta_mx: {value: 1}", "4:3: parameters.eta_mx: does not apply to nft; no algorithm declares it (did you mean 'eta_max'?)"),
+        (
+            "hidden_units: {value: 1}",
+            "4:3: parameters.hidden_units: does not apply to nft; no algorithm declares it; allowed: algorithm, augment,",
+        ),
         ("epochs: {value: 1.5}", "4:19: parameters.epochs.value: 1.5 is not a whole number"),
         ("epochs: {value: yes}", "4:19: parameters.epochs.value: 'yes' is not a number"),
         ("lr: {value: .nan}", "4:15: parameters.lr.value: nan is not a number"),

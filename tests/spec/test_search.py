@@ -49,6 +49,10 @@ def found(text: str) -> Search:
             ["5:1: metric: a search would choose by the test set; write metric: {name: val/error}"],
         ),
         (
+            HEAD + "  algorithm: {value: nft}\nmetric: {name: nft/delta}",
+            ["6:1: metric: a search is told the value at the best epoch, and not every epoch has 'nft/delta'; write val/error"],
+        ),
+        (
             GRID + "metric: {name: test/loss}\nnftlab: {pruner: {name: median}}",
             ["3:1: metric: a pruner would choose by the test set; write metric: {name: val/loss}"],
         ),
