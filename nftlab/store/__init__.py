@@ -4,7 +4,7 @@
 
 from nftlab.store.backup import backup, dump_command
 from nftlab.store.check import Finding, check
-from nftlab.store.engine import default_url, open_db, shown, upgrade
+from nftlab.store.engine import open_db, upgrade
 from nftlab.store.export import curve_rows, job_rows
 from nftlab.store.extension import Extension, dropped, extension
 from nftlab.store.forecast import Forecast, Kind, cost_left, cost_of, kinds_of
@@ -19,6 +19,7 @@ from nftlab.store.speeds import known, remember
 from nftlab.store.steering import Steered, cancel, pause, resume, set_priority, stop
 from nftlab.store.sweeps import LaunchResult, asked_for, check_launched, complete, launch, launched, states, trained, verify
 from nftlab.store.tables import ACCEPTED, OPEN, SCHEMA, STATES
+from nftlab.store.url import default_url, shown
 
 __all__ = [
     "ACCEPTED",

@@ -15,8 +15,8 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
 from nftlab.errors import DatabaseError, DiskError, UsageError
-from nftlab.store.engine import shown
 from nftlab.store.session import translated
+from nftlab.store.url import secret_keys, shown
 
 _PAGES = 1000  # copied between two looks at the progress: 4 MB
 
@@ -45,7 +45,7 @@ def backup(engine: Engine, out: Path, progress: Callable[[int, int], None] = lam
 
 def dump_command(engine: Engine, out: Path) -> str:
     """The command that backs a Postgres table up; it asks for the password, or reads it from PGPASSWORD or ~/.pgpass."""
-    url = engine.url.difference_update_query(["password"])
+    url = engine.url.difference_update_query(secret_keys(engine.url))
     open_url = URL.create(url.drivername, url.username, None, url.host, url.port, url.database, url.query)
     return f"pg_dump --format=custom --file={shlex.quote(str(out))} {shlex.quote(shown(open_url))}"
 

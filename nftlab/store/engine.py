@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -13,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, InvalidatePoolError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import InvalidatePoolError
 
-from nftlab.errors import ConfigError, DatabaseError, SchemaError, UsageError
+from nftlab.errors import ConfigError, DatabaseError, SchemaError
 from nftlab.store import faults
 from nftlab.store.place import refuse_network
 from nftlab.store.session import PATIENCE, begin_immediate, translated
 from nftlab.store.sql import WORDS
 from nftlab.store.tables import SCHEMA, VERSION_TABLE, metadata
+from nftlab.store.url import parse, shown
 
 BUSY = 0.5  # seconds SQLite itself waits for a lock before we hear of it
 LOG_PAGES = 10_000  # 40 MB of log before it is copied into the file: each copy costs two fsyncs (half the claims per second at 1,000)
@@ -34,11 +34,6 @@ _CONNECT = _NOTICE | {"client_encoding": "utf8"}  # whatever the database's own 
 _MIGRATION_LOCK = 0x6E66746C  # "nftl": the advisory lock under which one process creates or upgrades the schema
 
 
-def default_url() -> str:
-    """NFTLAB_DB, else the SQLite file db/nftlab.sqlite in the current folder."""
-    return os.environ.get("NFTLAB_DB") or f"sqlite:///{Path.cwd() / 'db' / 'nftlab.sqlite'}"
-
-
 def open_db(url: str | None, *, create: bool) -> Engine | None:
     """The engine of an existing database at our schema; with `create`, of one that is made if need be.
 
@@ -46,7 +41,7 @@ def open_db(url: str | None, *, create: bool) -> Engine | None:
     database gives None and nothing is written. Raises SchemaError for another schema version, DatabaseError when the
     database cannot be opened or lives on a network file system, UsageError for a URL of another kind.
     """
-    engine = _engine(_parse(url))
+    engine = _engine(parse(url))
     file = _file(engine)
     there = file is None or _there(file)
     if not there and not create:
@@ -67,38 +62,13 @@ def upgrade(url: str | None, *, regardless: bool = False) -> tuple[str | None, s
 
     Raises SchemaError while workers of the older schema hold jobs, unless `regardless`: they would go on with what they know of it.
     """
-    engine = _engine(_parse(url))
+    engine = _engine(parse(url))
     try:
         if not regardless:
             _refuse_live(engine)
         return _migrate(engine, only_if_empty=False), SCHEMA
     finally:
         engine.dispose()
-
-
-def shown(url: str | URL | None) -> str:
-    """The database's URL as messages print it: no password, no driver."""
-    return faults.shown(url if isinstance(url, URL) else _parse(url))
-
-
-def _parse(url: str | None) -> URL:
-    """A SQLite or Postgres URL with our drivers, from what a user writes."""
-    written = url or default_url()
-    if "://" not in written:
-        written = f"sqlite:///{written}"
-    try:
-        parsed = make_url(written)
-    except (ArgumentError, ValueError):  # no URL; no number where a port is
-        masked = re.sub("(?<=password=)[^&]*", "***", re.sub("(://[^:@/]*):.*@", r"\1:***@", written))
-        raise UsageError(f"{masked!r} is not a database URL", "write sqlite:///PATH or postgresql://USER@HOST:PORT/NAME") from None
-    kind = parsed.get_backend_name()
-    if kind in ("postgresql", "postgres"):
-        return parsed.set(drivername="postgresql+psycopg")
-    if kind != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise UsageError(
-            f"{faults.shown(parsed)}: the job table is a SQLite file or a Postgres database", "write sqlite:///PATH or postgresql://…"
-        )
-    return parsed.set(drivername="sqlite", database=str(Path(parsed.database).expanduser().absolute()))
 
 
 def _file(engine: Engine) -> Path | None:

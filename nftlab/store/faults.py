@@ -10,18 +10,12 @@ from pathlib import Path
 from sqlalchemy.engine import URL, ExceptionContext
 
 from nftlab.errors import DatabaseError, NftlabError, OutageError, UsageError
+from nftlab.store.url import shown
 
 _KINDS = ("", "ALL TABLES IN ", "ALL SEQUENCES IN ")
 _ELSEWHERE = "or name another database with --db or NFTLAB_DB"
 # What a server says that refuses us for good. The driver has no code for it while it connects; in another language it passes for an outage.
 _REFUSED = re.compile(r'authentication failed|no password supplied|pg_hba\.conf|(role|database) "[^"]*" does not exist|permission denied')
-
-
-def shown(url: URL) -> str:
-    """A database's URL as messages print it: no password, no driver."""
-    if "password" in url.query:
-        url = url.update_query_dict({"password": "***"})
-    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
 
 
 def locked(error: BaseException | None) -> bool:
@@ -101,5 +95,6 @@ def _postgres(url: URL, error: BaseException | None) -> NftlabError | None:
         kind = DatabaseError if _REFUSED.search(line) else OutageError
         return kind(f"cannot reach {where}: {line}", f"start the server or create the database (createdb) {_ELSEWHERE}")
     if isinstance(error, psycopg.ProgrammingError) and "connection option" in line:
-        return UsageError(f"{where}: {line}", "what may stand behind the ? are libpq's parameters, such as passfile=FILE")
+        bare = shown(url.set(query={}))  # what is no parameter may be a password
+        return UsageError(f"{bare}: {line}", "what may stand behind the ? are libpq's parameters, such as passfile=FILE")
     return None

@@ -107,7 +107,7 @@ def test_a_backup_that_cannot_be_written(sqlite: Engine, tmp_path: Path) -> None
 
 
 def test_the_command_for_postgres_has_no_password(postgres: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = make_url("postgresql+psycopg://ann:secret@db.lab/nftlab?password=secret&sslmode=require")
+    url = make_url("postgresql+psycopg://ann:secret@db.lab/nftlab?password=secret&sslmode=require&sslpassword=secret&Pwd=secret")
     monkeypatch.setattr(postgres, "url", url)
     command = dump_command(postgres, Path("a copy.dump"))
     assert command == "pg_dump --format=custom --file='a copy.dump' 'postgresql://ann@db.lab/nftlab?sslmode=require'"
