@@ -15,9 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "nftlab"
 
 # part → the other parts of nftlab it may import. Those in BELOW stand below everything.
-BELOW = {"errors", "hypers", "speeds", "process", "aside"}
+BELOW = {"errors", "harmless", "hypers", "speeds", "process", "aside"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "harmless": set(),
     "hypers": {"errors"},
     "speeds": set(),
     "process": set(),
@@ -44,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 SQL = {"sqlalchemy", "alembic", "psycopg", "sqlite3"}
 NEVER: dict[str, set[str]] = {
     "errors": {"torch", "numpy", "wandb", *SQL},
+    "harmless": {"torch", "numpy", "wandb", *SQL},
     "hypers": {"torch", "numpy", "wandb", *SQL},
     "speeds": {"torch", "numpy", "wandb", *SQL},
     "process": {"torch", "numpy", "wandb", *SQL},
@@ -74,8 +76,11 @@ LATE: dict[str, set[str]] = {
     "doctor": {"torch", "wandb", "nftlab.store", "nftlab.data"},
     "cli": {"rich", "pandas", "wandb"},
 }
-LATE |= {part: LATE.get(part, set()) | BEYOND for part in ("errors", "hypers", "speeds", "process", "aside", "methods", "data", "train")}
-CLI_AT_TOP = {"cli", "errors", "hypers", "aside", "resources"}  # what the commands' modules import before a command runs
+LATE |= {
+    part: LATE.get(part, set()) | BEYOND
+    for part in ("errors", "harmless", "hypers", "speeds", "process", "aside", "methods", "data", "train")
+}
+CLI_AT_TOP = {"cli", "errors", "harmless", "hypers", "aside", "resources"}  # what the commands' modules import before a command runs
 
 
 def sources() -> list[Path]:

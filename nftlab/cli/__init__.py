@@ -14,8 +14,9 @@ from typer.core import TyperGroup
 
 from nftlab import __version__
 from nftlab.cli import cluster, config, data, db, demo, doctor, job, paper, picture, report, status, sweep, worker
-from nftlab.cli.output import emit, masked, say
+from nftlab.cli.output import emit, say
 from nftlab.errors import DiskError, NftlabError, SpecError
+from nftlab.harmless import masked
 
 EPILOG = """\b
 Examples:
@@ -74,9 +75,9 @@ class Commands(TyperGroup):
 
 def complain(error: NftlabError) -> None:
     """Prints an error: `nftlab: ` before every line, one line per problem of a sweep or report file."""
-    lines = error.problems if isinstance(error, SpecError) else str(error).splitlines()
-    for line in lines:
-        say(f"nftlab: {masked(line)}")
+    texts = error.problems if isinstance(error, SpecError) else [str(error)]
+    for line in (line for text in texts for line in masked(text).splitlines()):  # in this order: a password may hold a line's end
+        say(f"nftlab: {line}")
 
 
 app = typer.Typer(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nftlab.cli.database import to_read, to_write
+from nftlab.cli.database import shown, to_read, to_write
 from nftlab.cli.options import Db, Json
 from nftlab.cli.output import emit, emit_json, say, table
 from nftlab.errors import UsageError
@@ -42,14 +42,14 @@ def launch(
 
     Each is told before its time is over, hands its jobs back and leaves; when nothing is left, all leave with exit code 0.
     """
-    from nftlab import cluster, store
+    from nftlab import cluster
     from nftlab.cli.worker import check
     from nftlab.worker.budget import seconds
 
     words = tuple(options or ())
     request = cluster.Request(workers, gpus, cpus, seconds(time), partition, mem, name, tuple(setup or ()), _pairs(sbatch), requeue, words)
     check(context, request.worker(), processes=max(gpus, 1))  # here rather than on the node
-    cluster.refuse_file(db or store.default_url())  # before one is made
+    cluster.refuse_file(shown(db))  # before one is made
     engine, url = to_write(db)
     placed = cluster.launch(engine, request, Path(os.environ.get("NFTLAB_RUNS") or "runs") / "slurm")
     if cluster.local_only(engine):

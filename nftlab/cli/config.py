@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from nftlab.cli.database import shown
 from nftlab.cli.options import Db, Json
-from nftlab.cli.output import emit_json, masked, table
+from nftlab.cli.output import emit_json, table
+from nftlab.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What is set, and where that comes from.")
 SOURCES = {"COMMANDLINE": "option", "ENVIRONMENT": "environment"}
@@ -24,10 +26,8 @@ def show(
     db: Db = None,
 ) -> None:
     """Show the settings that commands here would use, passwords masked."""
-    from nftlab import store
-
     rows: list[dict[str, Any]] = [
-        _row("db", masked(db or store.default_url()), "NFTLAB_DB", _source(context, "db")),
+        _row("db", _database(db), "NFTLAB_DB", _source(context, "db")),
         _row("runs", str(runs.absolute()), "NFTLAB_RUNS", _source(context, "runs")),
         _row("lease", lease, "NFTLAB_LEASE", _source(context, "lease")),
         _row("data", os.environ.get("NFTLAB_DATA") or "your cache folder", "NFTLAB_DATA", _environment("NFTLAB_DATA")),
@@ -36,6 +36,14 @@ def show(
     if as_json:
         return emit_json(rows)
     table(["setting", "value", "variable", "from"], [list(row.values()) for row in rows])
+
+
+def _database(db: str | None) -> str:
+    """The URL as it may be shown; of what is none, and what every other command refuses, nothing is."""
+    try:
+        return shown(db)
+    except UsageError:
+        return "*** (no URL of a database)"
 
 
 def _row(setting: str, value: Any, variable: str, source: str) -> dict[str, Any]:

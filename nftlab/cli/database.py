@@ -6,7 +6,8 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from nftlab.cli.output import masked, say
+from nftlab.cli.output import say
+from nftlab.harmless import masked
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -18,13 +19,24 @@ def to_read(db: str | None) -> Engine | None:
 
     engine = store.open_db(db, create=False)
     if engine is None:
-        say(f"no job table yet at {masked(db or store.default_url())}")
+        say(f"no job table yet at {shown(db)}")
     return engine
+
+
+def shown(db: str | None) -> str:
+    """The job table's URL without its password; that of a SQLite file as it was written, so that it can be typed again.
+
+    Raises UsageError for what is no URL of a database: nobody knows where a password would be in it.
+    """
+    from nftlab import store
+
+    url, written = store.shown(db), db or store.default_url()
+    return masked(written) if url.startswith("sqlite:") else url
 
 
 def same_table(db: str | None) -> str:
     """The option that lets the next command work on the same table; empty where the environment or the default does."""
-    return f" --db {shlex.quote(masked(db))}" if db and db != os.environ.get("NFTLAB_DB") else ""
+    return f" --db {shlex.quote(shown(db))}" if db and db != os.environ.get("NFTLAB_DB") else ""
 
 
 def to_write(db: str | None) -> tuple[Engine, str]:
@@ -33,4 +45,4 @@ def to_write(db: str | None) -> tuple[Engine, str]:
 
     engine = store.open_db(db, create=True)
     assert engine is not None  # it was made if need be
-    return engine, masked(db or store.default_url())
+    return engine, shown(db)

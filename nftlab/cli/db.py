@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from nftlab.cli import upkeep
+from nftlab.cli.database import shown
 from nftlab.cli.options import Db
-from nftlab.cli.output import emit, masked, say
+from nftlab.cli.output import emit, say
 
 _HELP = "Upgrade, check and back up the job table; remove old checkpoints; serve a Postgres."
 
@@ -24,9 +25,8 @@ def upgrade(
     """Bring the database to this nftlab's schema; makes it if need be."""
     from nftlab import store
 
-    url = db or store.default_url()
-    before, after = store.upgrade(url, regardless=yes)
-    emit(f"{masked(url)}: schema {after}" + ("" if before == after else f", was {before or 'empty'}"))
+    before, after = store.upgrade(db, regardless=yes)
+    emit(f"{shown(db)}: schema {after}" + ("" if before == after else f", was {before or 'empty'}"))
 
 
 app.command()(upkeep.check)

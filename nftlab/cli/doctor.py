@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +10,7 @@ import typer
 
 from nftlab.cli.options import Db, Json
 from nftlab.cli.output import emit, emit_json, printable
+from nftlab.harmless import masked
 
 
 def doctor(
@@ -22,6 +23,7 @@ def doctor(
 
     checks = []
     for check in examine(db, runs):
+        check = replace(check, found=masked(check.found), mend=masked(check.mend))
         checks.append(check)
         if not as_json:
             emit(printable(f"{check.status:<4}  {check.name:<8}  {check.found}"))

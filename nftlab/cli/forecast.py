@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nftlab.cli.output import duration, masked, say
+from nftlab.cli.output import duration, say
 from nftlab.errors import DatabaseError, SchemaError
+from nftlab.harmless import masked
 
 if TYPE_CHECKING:
     from nftlab.spec import Sweep

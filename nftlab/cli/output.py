@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 LONG = 1.0  # seconds after which a person wants to see that something is going on
 ASK_ABOVE = 10  # rows that a destructive command changes without asking
-_PASSWORD = re.compile(r"(?<=://)([^:@/\s]*):\S*@|(?<=password=)[^&\s]+", re.IGNORECASE)
 
 
 def say(message: str) -> None:
@@ -41,11 +39,6 @@ def emit_json(value: Any) -> None:
 def printable(text: str) -> str:
     """The text with control characters spelled out, so that no name or error message can drive a terminal."""
     return "".join(c if c in "\n\t" or (c.isprintable() or c == " ") else c.encode("unicode_escape").decode() for c in str(text))
-
-
-def masked(url: str) -> str:
-    """A database URL without its password."""
-    return _PASSWORD.sub(lambda found: f"{found[1]}:***@" if found[1] is not None else "***", url)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[str] = ()) -> None:

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from nftlab.cli.database import to_read
+from nftlab.cli.database import shown, to_read
 from nftlab.cli.options import Db, Json
-from nftlab.cli.output import bars, busy, emit, emit_json, masked, printable, say
+from nftlab.cli.output import bars, busy, emit, emit_json, printable, say
 from nftlab.errors import NotFoundError
 
 
@@ -22,7 +22,7 @@ def check(as_json: Json = False, db: Db = None) -> None:
     """
     from nftlab import store
 
-    url, engine = masked(db or store.default_url()), to_read(db)
+    url, engine = shown(db), to_read(db)
     with busy("checking"):
         found = store.check(engine) if engine is not None else []
     if as_json:

@@ -16,11 +16,9 @@ from sqlalchemy import Engine
 
 import nftlab
 from nftlab.code import changes, named
+from nftlab.harmless import without_secrets
 from nftlab.store import keep, launched
 from nftlab.worker.messages import Ready
-
-_PASSWORD = re.compile(r"(://[^:@/\s]*):[^@\s]*@")
-_SECRET = re.compile(r"(?i)((?:key|token|password|secret)=)\S+")
 
 
 def here(code: dict[str, Any], ready: Ready) -> dict[str, Any]:
@@ -80,8 +78,3 @@ def where(ready: Ready) -> str:
     """The device as speeds are remembered for it: a GPU's name, or a processor's with the number of threads."""
     threads = f", {ready.threads} thread{'s' if ready.threads > 1 else ''}"
     return ready.device_name + ("" if ready.device.startswith("cuda") else threads)
-
-
-def without_secrets(word: str) -> str:
-    """A word of a command line, passwords in URLs and values of key=…, token=… masked."""
-    return _SECRET.sub(r"\1***", _PASSWORD.sub(r"\1:***@", word))

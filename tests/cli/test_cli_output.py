@@ -14,21 +14,6 @@ from nftlab.cli import output
 from nftlab.errors import UsageError
 
 
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("postgresql://me:secret@host:5432/lab", "postgresql://me:***@host:5432/lab"),
-        ("postgresql+psycopg://me:s/e@c:ret@host/lab", "postgresql+psycopg://me:***@host/lab"),
-        ("postgresql://host/lab?user=me&password=secret&sslmode=require", "postgresql://host/lab?user=me&password=***&sslmode=require"),
-        ("postgresql://me@host/lab", "postgresql://me@host/lab"),
-        ("sqlite:////tmp/a:b@c.sqlite", "sqlite:////tmp/a:b@c.sqlite"),
-        ("lab.sqlite", "lab.sqlite"),
-    ],
-)
-def test_passwords_are_masked(url: str, shown: str) -> None:
-    assert output.masked(url) == shown
-
-
 def test_control_characters_are_spelled_out() -> None:
     assert output.printable("a\x1b[31m\x07b\r\u202ec\udcff") == "a\\x1b[31m\\x07b\\r\\u202ec\\udcff"
     assert output.printable("± η_max\n\t✓ größer") == "± η_max\n\t✓ größer"

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.cli.helpers import Invoke, read
+from tests.store.conftest import postgres_url as postgres_url
 
 
 def test_each_setting_with_its_origin(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +35,28 @@ def test_a_password_never_appears(url: str, command: list[str], invoke: Invoke, 
     assert "hunter2" not in said.output + str(said.exception)
     if command[0] == "config":
         assert (said.exit_code, "***" in said.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(("password", "query"), [("sec ret%40", ""), ("sec%20ret%40", ""), ("sec\nret", ""), ("", "&sslpassword=sec ret")])
+def test_a_password_with_a_blank_never_appears(password: str, query: str, postgres_url: str, invoke: Invoke) -> None:
+    url = postgres_url.replace(":@", f":{password}@") + query  # the server asks for none
+    for command in ("config show", "config show --json", "db upgrade", "db check", "db check --json", "status", "db backup"):
+        said = invoke(*command.split(), "--db", url)
+        assert "postgresql" in said.output or command == "status"
+        assert not {"sec", "ret"} & set(re.split(r"\W+", said.output)), command
+    said = invoke("sweep", "launch", "small.yaml", "--db", url)
+    assert (said.exit_code, said.stderr.count(":***@")) == (0, 2)
+    assert not {"sec", "ret"} & set(re.split(r"\W+", said.output))
+
+
+@pytest.mark.parametrize("url", ["postgres//me:hunter2@host/lab", "user=me password=hunter2", "postgresql://me:a@hunter2@host/lab"])
+@pytest.mark.parametrize("command", ["config show", "config show --json", "status", "db check", "cluster launch", "doctor", "worker"])
+def test_nothing_is_shown_of_what_is_nearly_a_url(command: str, url: str, invoke: Invoke, folder: Path) -> None:
+    said = invoke(*command.split(), "--db", url)
+    assert "hunter2" not in said.output + str(said.exception)
+    assert sorted(path.name for path in folder.iterdir()) == ["small.yaml"]
+
+
+def test_a_file_is_shown_as_it_was_written(invoke: Invoke) -> None:
+    said = invoke("sweep", "launch", "small.yaml", "--db", "my lab.sqlite")
+    assert "database: my lab.sqlite\nnext: nftlab worker --drain --db 'my lab.sqlite'" in said.stderr

@@ -18,7 +18,7 @@ from nftlab.errors import ConfigError, UsageError
 from nftlab.store import Claim, Outcome, Worker
 from nftlab.worker import WorkerOptions
 from nftlab.worker.budget import seconds
-from nftlab.worker.circumstances import processor, where, without_secrets
+from nftlab.worker.circumstances import processor, where
 from nftlab.worker.handle import Setup, TrainerHandle
 from nftlab.worker.messages import Ready
 from nftlab.worker.progress import Display
@@ -121,19 +121,6 @@ def test_the_processor_is_named() -> None:
     one, two = (Ready("cpu", "A processor", threads, "") for threads in (1, 2))
     assert (where(one), where(two)) == ("A processor, 1 thread", "A processor, 2 threads")
     assert where(Ready("cuda:1", "A GPU", 2, "")) == "A GPU"
-
-
-@pytest.mark.parametrize(
-    ("word", "shown"),
-    [
-        ("postgresql://me:secret@host/lab", "postgresql://me:***@host/lab"),
-        ("postgresql://me@host/lab", "postgresql://me@host/lab"),
-        ("--api-key=abc", "--api-key=***"),
-        ("--drain", "--drain"),
-    ],
-)
-def test_command_lines_are_recorded_without_secrets(word: str, shown: str) -> None:
-    assert without_secrets(word) == shown
 
 
 def test_memory_that_ran_out_is_told_from_a_crash() -> None:
