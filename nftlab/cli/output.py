@@ -27,7 +27,8 @@ def say(message: str) -> None:
 
 
 def emit(text: str) -> None:
-    """Data on stdout, in one write."""
+    """Data on stdout, in one write: as they are for programs, with control characters spelled out on a terminal."""
+    text = printable(text) if sys.stdout.isatty() else text
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 

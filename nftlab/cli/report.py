@@ -77,6 +77,8 @@ def show(built: Report, fmt: str | None = None) -> None:
 
     if fmt is None and _on_terminal():
         _draw(built)
+    elif fmt == "json" and _on_terminal():
+        emit_json(library.as_dict(built))  # in ASCII, which stays JSON there
     else:
         emit(library.render(built, fmt or "md"))
     sys.stdout.flush()  # whoever reads it need not wait for the files

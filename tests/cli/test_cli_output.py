@@ -19,6 +19,15 @@ def test_control_characters_are_spelled_out() -> None:
     assert output.printable("± η_max\n\t✓ größer") == "± η_max\n\t✓ größer"
 
 
+@pytest.mark.parametrize(("terminal", "shown"), [(True, "a\\x1b[2J\\u202eü\n"), (False, "a\x1b[2J\u202eü\n")])
+def test_data_cannot_drive_a_terminal_and_reach_programs_as_they_are(
+    terminal: bool, shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    output.emit("a\x1b[2J\u202eü")
+    assert capsys.readouterr().out == shown
+
+
 def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
     output.emit_json({"loss": math.nan, "all": (1, 2.5, -math.inf, True, None), "path": Path("a/b"), 3: "µ"})
     out = capsys.readouterr().out

@@ -109,6 +109,28 @@ def test_a_cell_is_walked_back_to_its_jobs(invoke: Invoke, table: Path, queue: Q
     assert invoke("report", "small", "--explain", "CTT", "digits").exit_code == 66
 
 
+def test_json_on_a_terminal_is_ascii(invoke: Invoke, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nftlab.cli import report
+
+    (table / "reports" / "small.yaml").write_text(REPORT.replace("A small", "Größere"))
+    piped = invoke("report", "small", "--json")
+    monkeypatch.setattr(report, "_on_terminal", lambda: True)
+    shown = invoke("report", "small", "--json")
+    assert read(shown) == read(piped)
+    assert (shown.stdout.isascii(), piped.stdout.isascii()) == (True, False)
+
+
+def test_the_name_of_a_file_cannot_drive_a_terminal(
+    table: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nftlab.cli.report import report
+
+    (table / "reports" / "\x1b[2J.yaml").write_text(REPORT)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    report(listed=True)
+    assert "\\x1b[2J" in capsys.readouterr().out
+
+
 def test_list_names_ours_and_the_shipped_ones(invoke: Invoke, table: Path) -> None:
     assert {"small", "nft/quick"} <= set(invoke("report", "--list").stdout.split())
     assert set(read(invoke("report", "--list", "--json"))) == set(invoke("report", "--list").stdout.split())
