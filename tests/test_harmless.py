@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nftlab.harmless import masked, without_secrets
+from nftlab.harmless import masked, no_formula, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,13 @@ def test_passwords_are_masked(text: str, shown: str) -> None:
 )
 def test_command_lines_are_recorded_without_secrets(word: str, shown: str) -> None:
     assert without_secrets(word) == without_secrets(shown) == shown
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-A1", "@SUM(A1)", "\tx", "\rx", "--", "-1+2", "=1"])
+def test_a_formula_becomes_a_text(text: str) -> None:
+    assert no_formula(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("value", ["FC-A", "-0.5", "+1e-3", "a=b", "", -0.5, 3, None, True])
+def test_other_fields_stay_as_they_are(value: object) -> None:
+    assert no_formula(value) is value

@@ -16,6 +16,7 @@ from nftlab.cli.database import to_read
 from nftlab.cli.options import Db, Seed, State, Trial, Where, select, sweep_name
 from nftlab.cli.output import emit, say, written
 from nftlab.errors import DiskError, UsageError
+from nftlab.harmless import no_formula
 
 FORMATS = ("csv", "jsonl")
 Names = Annotated[list[str], typer.Argument(metavar="NAME|FILE", help="Launched sweeps, or the files that they were launched from.")]
@@ -53,13 +54,15 @@ def export(
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Every key that a row has is a column; what a row lacks, or has no number for, is empty."""
+    """Every key that a row has is a column; what a row lacks, or has no number for, is empty. No text is a formula."""
     columns = dict.fromkeys(name for row in rows for name in row)
     text = io.StringIO()
     writer = csv.DictWriter(text, [*columns], restval="", lineterminator="\n")
     if columns:
-        writer.writeheader()
-    writer.writerows({name: written(value) if isinstance(value, bool) else value for name, value in row.items()} for row in rows)
+        writer.writerow({name: no_formula(name) for name in columns})
+    writer.writerows(
+        {name: written(value) if isinstance(value, bool) else no_formula(value) for name, value in row.items()} for row in rows
+    )
     return text.getvalue()
 
 

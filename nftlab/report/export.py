@@ -8,6 +8,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from nftlab.harmless import no_formula
 from nftlab.report.build import Report
 from nftlab.report.cells import Cell
 from nftlab.report.choice import Candidate
@@ -56,12 +57,12 @@ def to_csv(report: Report) -> str:
     records = _records(report)
     writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({name: no_formula(value) for name, value in record.items()} for record in records)
     return text.getvalue()
 
 
 def frame(report: Report) -> DataFrame:
-    """The CSV's lines as a pandas DataFrame, ready to group and pivot."""
+    """The CSV's lines as a pandas DataFrame, ready to group and pivot; its texts as they are."""
     from pandas import DataFrame
 
     return DataFrame(_records(report))

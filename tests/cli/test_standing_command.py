@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections import Counter
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from nftlab.cli import export
 from nftlab.store import Queue
 from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, finish, learn, read
 
@@ -107,6 +109,14 @@ def test_export_of_several_sweeps_in_one_file(worked: Invoke, folder: Path) -> N
     assert [row["sweep"] for row in curves] == ["small"] * 3
     unknown = worked("sweep", "export", "small", "agian")
     assert (unknown.exit_code, "'agian'" in unknown.stderr, unknown.stdout) == (66, True, "")
+
+
+def test_no_text_of_an_export_is_a_formula() -> None:
+    text = export._csv([{"error": '=HYPERLINK("x")', "val_error": -1.5, "seed": 0, "diverged": False, "@x": None}])
+    assert list(csv.reader(io.StringIO(text))) == [
+        ["error", "val_error", "seed", "diverged", "'@x"],
+        ['\'=HYPERLINK("x")', "-1.5", "0", "false", ""],
+    ]
 
 
 def test_export_says_what_it_cannot(worked: Invoke, folder: Path) -> None:
