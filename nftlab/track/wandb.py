@@ -6,11 +6,15 @@ import logging
 import netrc
 import os
 import shutil
-from collections.abc import Mapping
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from nftlab.harmless import without_secrets
 from nftlab.track.job import Say, TrackedJob, Tracker
 from nftlab.track.none import NoTracker
 
@@ -21,6 +25,7 @@ HOSTS = ("api.wandb.ai", "forge.coreweave.com")  # where keys of the hosted serv
 HANDED_BACK = 75
 _TAG = 64  # characters W&B allows
 _COMPLETE = "nftlab-epoch"  # in the folder of a run that was closed: its last epoch
+_turn = threading.Lock()  # at `sys.argv`
 
 # Quiet, and only what a mirror of the job table needs; those that an older wandb does not know are left out.
 _SETTINGS: dict[str, Any] = {
@@ -30,6 +35,7 @@ _SETTINGS: dict[str, Any] = {
     "disable_git": True,  # the sha of the launch is in the config
     "init_timeout": 30.0,
     "finish_timeout": 20.0,  # a slow upload must not keep a worker; what is left can be synced
+    "x_disable_meta": True,  # the command line above all, see `_masked_words`; attempts record it and the device themselves
     "x_transaction_log_flush_interval": 2.0,  # what a kill -9 of the worker can cost
 }
 
@@ -77,6 +83,11 @@ def open_wandb(job: TrackedJob, runs: Path, say: Say) -> Tracker:
     mode = os.environ.get("WANDB_MODE") or ("online" if has_key() else "offline")
     if mode == "disabled":
         return NoTracker()
+    with _masked_words():
+        return _open(job, runs, say, mode)
+
+
+def _open(job: TrackedJob, runs: Path, say: Say, mode: str) -> WandbTracker:
     import wandb
 
     _silence(wandb)
@@ -111,6 +122,22 @@ def has_key() -> bool:
         if keys is not None and any(keys.authenticators(host) for host in hosts):
             return True
     return False
+
+
+@contextmanager
+def _masked_words() -> Iterator[None]:
+    """While W&B starts, which is when it reads the command line to keep it in its files, that holds no password.
+
+    Whoever else reads `sys.argv` meanwhile sees the one list or the other; two that open runs at once take turns, or the second
+    would put the masked words back for good.
+    """
+    with _turn:
+        given = sys.argv
+        sys.argv = [without_secrets(word) for word in given]
+        try:
+            yield
+        finally:
+            sys.argv = given
 
 
 def _logged_before(key: str, folder: Path) -> int:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.cli.helpers import Invoke, read
+from tests.store.conftest import fresh_postgres as fresh_postgres
+from tests.store.conftest import postgres_url as postgres_url
 
 TINY = """
 name: tiny
@@ -36,3 +38,21 @@ def test_launch_work_verify_report(invoke: Invoke, run: Callable[..., subprocess
     (cell,) = read(invoke("report", "tiny-report.yaml", "--json"))["cells"]
     assert (cell["n"], len(cell["jobs"])) == (2, 2)
     assert 0 <= cell["mean"] <= 100
+
+
+def test_no_password_is_kept(
+    invoke: Invoke, run: Callable[..., subprocess.CompletedProcess[str]], folder: Path, fresh_postgres: str
+) -> None:
+    """W&B and the job table record the command line: neither of them the password in it."""
+    (folder / "tiny.yaml").write_text(TINY.replace("seeds: 2", "seeds: 1"))
+    url = fresh_postgres.replace(":@", ":hunter2 hunter2%40hunter2@") + "&password=hunter2"  # the server asks for none
+    assert invoke("sweep", "launch", "tiny.yaml", "--db", url).exit_code == 0
+    arguments = ("worker", "--drain", "--device", "cpu", "--runs", "runs", "--db", url)
+    worker = run(*arguments, env={**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"})
+    assert worker.returncode == 0, worker.stderr
+    assert list(folder.glob("runs/wandb/offline-run-*/run-*.wandb"))
+    assert [path for path in folder.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()] == []
+    (job,) = read(invoke("job", "list", "--json", "--db", url))
+    story = invoke("job", "show", job["job"], "--json", "--db", url).stdout
+    assert "hunter2" not in worker.stderr + story
+    assert "password=***" in story

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from nftlab.track import Mirror, TrackedJob, close_trackers, open_tracker
+from nftlab.track import wandb as track
 from nftlab.track.wandb import has_key
 from tests.track.offline import runs
 
@@ -36,6 +37,26 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def mirror(folder: Path, said: list[str]) -> Mirror:
     return Mirror(partial(open_tracker, "wandb", folder), said.append, lambda: close_trackers("wandb"))
+
+
+@pytest.mark.parametrize("dropped", ["x_disable_meta", "_masked_words"])
+def test_no_password_of_the_command_line_in_its_files(dropped: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the two ways is enough: an older wandb may not know the setting, a newer one may look elsewhere for the words."""
+    words = ["nftlab", "worker", "--db", "postgresql://me:hunter2 hunter2%40@host/lab", "postgresql://host/lab?password=hunter2"]
+    monkeypatch.setattr(sys, "argv", words)
+    if dropped in track._SETTINGS:
+        monkeypatch.delitem(track._SETTINGS, dropped)
+    else:
+        monkeypatch.setattr(track, dropped, contextlib.nullcontext)
+    copy = mirror(tmp_path, [])
+    copy.start(job())
+    copy.log("a1", 1, {"val/error": 9.0})
+    copy.close("a1", {}, 0)
+    assert copy.shutdown(30)
+    kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(b"val/error" in text for text in kept)
+    assert not any(b"hunter2" in text for text in kept)
+    assert sys.argv is words
 
 
 def test_one_run_per_job_with_every_epoch(tmp_path: Path) -> None:
