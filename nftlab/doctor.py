@@ -128,6 +128,7 @@ def _bf16(gain: float | None) -> list[Check]:
 def database(url: str | None) -> Check:
     """Whether the job table can be reached, has our schema, and (SQLite) lies where it can be written."""
     from nftlab import store
+    from nftlab.store.url import parse
 
     try:
         engine = store.open_db(url, create=False)
@@ -135,8 +136,8 @@ def database(url: str | None) -> Check:
         return Check("database", "fail", str(error))
     if engine is not None:
         engine.dispose()
-    where = store.shown(url)
-    if where.startswith("sqlite:///") and (why := unwritable(Path(where.removeprefix("sqlite:///")))):
+    parsed, where = parse(url), store.shown(url)
+    if parsed.get_backend_name() == "sqlite" and (why := unwritable(Path(parsed.database or "."))):
         return Check("database", "fail", f"{where}: {why}", _ELSEWHERE)
     return Check("database", "ok", where if engine is not None else f"{where}: not there yet, the first launch makes it")
 

@@ -81,6 +81,16 @@ def test_a_database_that_is_not_there_yet(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_database_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    (tmp_path / "für 100%").mkdir()
+    assert doctor.database(f"{tmp_path}/für 100%/lab.sqlite").status == "ok"
+    (tmp_path / "für 100%" / "lab.sqlite").mkdir()
+    check = doctor.database(f"{tmp_path}/für 100%/lab.sqlite/deep.sqlite")
+    assert check.status == "ok", check
+    (tmp_path / "für 100%" / "file").touch()
+    assert doctor.database(f"{tmp_path}/für 100%/file/lab.sqlite").status == "fail"
+
+
 def test_a_database_that_is_there(tmp_path: Path) -> None:
     assert store.open_db(str(tmp_path / "lab.sqlite"), create=True) is not None
     assert doctor.database(str(tmp_path / "lab.sqlite")).status == "ok"
