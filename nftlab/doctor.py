@@ -209,7 +209,7 @@ def unwritable(path: Path) -> str | None:
     """Why nothing can be written there, or None; asks by writing, since permissions do not tell of full or read-only disks."""
     place = _existing(path)
     try:
-        if place.is_file():
+        if place == path and place.is_file():
             with place.open("r+b"):
                 return None
         with tempfile.NamedTemporaryFile(dir=place):
