@@ -13,7 +13,7 @@ from nftlab.store import Claim, EpochRow, Outcome
 from nftlab.train import EpochResult, Member, Pack
 from nftlab.train.checkpoint import load, save, save_best
 from nftlab.worker.messages import Epoch
-from nftlab.worker.shelf import attempt_folder, clear_attempt
+from nftlab.worker.shelf import attempt_folder, clear_attempt, kept_at
 
 CHECKPOINT = 10.0  # seconds between two of a lane: two fsyncs cost more than an epoch of a small network
 SHARE = 0.01  # of the time that large or many ones may take: those of FC-B are 140 MB
@@ -55,7 +55,7 @@ class Lanes:
             self._pack.add([member])
         try:
             clear_attempt(self._runs, claim)
-            self._seconds[key], notes = _restore(self._pack, claim)
+            self._seconds[key], notes = _restore(self._pack, claim, self._runs)
         except BaseException:
             self._pack.remove(key)
             raise
@@ -150,13 +150,13 @@ class Lanes:
         self._next.pop(key, None)
 
 
-def _restore(pack: Pack, claim: Claim) -> tuple[float, list[str]]:
+def _restore(pack: Pack, claim: Claim, runs: Path) -> tuple[float, list[str]]:
     """Puts a lane where its checkpoint left it: seconds trained before, and what could not be read."""
     notes = []
     tries = [(claim.checkpoint, claim.checkpoint_sha), (claim.previous, claim.previous_sha)]
     for path, sha in [(path, sha) for path, sha in tries if path and sha]:
         try:
-            found = load(path, sha)
+            found = load(kept_at(runs, path), sha)
             pack.restore(claim.job_key, found)
         except (DataError, ConfigError) as error:  # ConfigError: another version of nftlab wrote it, with other fields
             notes.append(f"job {claim.job_key}: {error}")

@@ -23,6 +23,12 @@ def clear_attempt(runs: Path, claim: Claim) -> None:
     shutil.rmtree(attempt_folder(runs, claim), ignore_errors=True)
 
 
+def kept_at(runs: Path, noted: str) -> Path:
+    """Where a checkpoint is that the table notes under another path if the runs folder was copied or is mounted elsewhere by now."""
+    path = Path(noted)
+    return path if path.exists() else runs.joinpath("checkpoints", *path.parts[-3:])
+
+
 def forget_earlier(runs: Path, claim: Claim) -> None:
     """Removes the folders of earlier attempts, once the table knows newer checkpoints; what cannot be removed stays."""
     mine = attempt_folder(runs, claim)

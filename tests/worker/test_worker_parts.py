@@ -22,6 +22,7 @@ from nftlab.worker.circumstances import processor, where
 from nftlab.worker.handle import Setup, TrainerHandle
 from nftlab.worker.messages import Ready
 from nftlab.worker.progress import Display
+from nftlab.worker.shelf import kept_at
 from nftlab.worker.trainer import Trainer, cores, kind_of
 
 
@@ -131,3 +132,12 @@ def test_memory_that_ran_out_is_told_from_a_crash() -> None:
         assert kind_of(error) == "memory"
     assert kind_of(RuntimeError("CUDA error: an illegal memory access was encountered")) == "crash"
     assert kind_of(ConfigError("no such network")) == "config"
+
+
+def test_a_checkpoint_is_found_where_the_runs_folder_is_now(tmp_path: Path) -> None:
+    there = tmp_path / "before" / "checkpoints" / "key" / "1" / "epoch-000001.safetensors"
+    here = tmp_path / "now" / "checkpoints" / "key" / "1" / there.name
+    assert kept_at(tmp_path / "now", str(there)) == here
+    there.parent.mkdir(parents=True)
+    there.touch()
+    assert kept_at(tmp_path / "now", str(there)) == there
