@@ -27,29 +27,37 @@ class Prunable:
         return sum(self.files.values())
 
 
-def prunable(runs: Path, shelved: Mapping[str, Shelved], seen: Mapping[Path, int]) -> Prunable:
+@dataclass(frozen=True)
+class Seen:
+    """What lies below a runs folder: the files that may go at all, with their bytes, and the jobs' folders."""
+
+    files: dict[Path, int]
+    folders: list[Path]
+
+
+def prunable(runs: Path, shelved: Mapping[str, Shelved], seen: Seen) -> Prunable:
     """What of the files `seen` need not be kept.
 
     Of a job that is finished the epochs go, the best weights stay. Of one that is not, the two checkpoints stay that the table
     names, whatever folder it knows them in. A job in training is left to its worker.
     """
     base = runs / "checkpoints"
-    files, unknown = {}, set()
-    for path, size in seen.items():
+    files = {}
+    for path, size in seen.files.items():
         job, token, name = path.relative_to(base).parts
-        if job not in shelved:
-            unknown.add(base / job)
-        elif not shelved[job].running and f"{job}/{token}/{name}" not in shelved[job].needed:
+        if job in shelved and not shelved[job].running and f"{job}/{token}/{name}" not in shelved[job].needed:
             files[path] = size
-    return Prunable(files, sorted(unknown))
+    return Prunable(files, [folder for folder in seen.folders if folder.name not in shelved])
 
 
-def see(runs: Path) -> dict[Path, int]:
-    """The epoch checkpoints and unfinished files below the runs folder, with their bytes; links to folders are not followed.
+def see(runs: Path) -> Seen:
+    """The epoch checkpoints and unfinished files below the runs folder, and whose they are; links to folders are not followed.
 
     To be called before the table is read: a checkpoint that is written later is then not among them.
     """
-    return {path: path.lstat().st_size for path in _files(runs / "checkpoints")}
+    base = runs / "checkpoints"
+    folders = sorted(path for path in base.iterdir() if path.is_dir()) if base.is_dir() else []
+    return Seen({path: path.lstat().st_size for path in _files(base)}, folders)
 
 
 def remove(files: Mapping[Path, int]) -> int:

@@ -63,6 +63,8 @@ def shelf(launched: Invoke, queue: Queue, folder: Path) -> Path:
     (folder / "outside" / "1").mkdir(parents=True)
     (folder / "outside" / "1" / "epoch-000001.safetensors").touch()
     (base / done.job_key / "2").symlink_to(folder / "outside" / "1")
+    (base / "forgotten").mkdir()
+    (base / "forgotten" / "best.safetensors").touch()
     for name, job in (("done", done), ("waiting", waiting), ("running", running)):
         (folder / name).symlink_to(base / job.job_key)
     return folder
@@ -77,10 +79,11 @@ def test_prune_keeps_what_jobs_need(launched: Invoke, shelf: Path) -> None:
     dry = launched("db", "prune")
     assert dry.stdout == "5 checkpoints of 0.0 MB may go\n"
     assert "nftlab db prune --yes" in dry.stderr
-    assert "stranger: no job of this table" in dry.stderr
+    for folder in ("stranger", "forgotten"):
+        assert f"{folder}: no job of this table" in dry.stderr
     assert files(shelf / "runs") == before
     told = read(launched("db", "prune", "--yes", "--json"))
-    assert (told["files"], told["bytes"], told["bytes_freed"], len(told["unknown"])) == (5, 4010, 4010, 1)
+    assert (told["files"], told["bytes"], told["bytes_freed"], len(told["unknown"])) == (5, 4010, 4010, 2)
     epochs = [f"1/epoch-00000{number}.safetensors" for number in (1, 2, 3)]
     assert files((shelf / "done").resolve()) == ["best.safetensors", "notes.txt"]
     assert files((shelf / "waiting").resolve()) == epochs[1:]
