@@ -112,13 +112,18 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
 
 def confirm(what: str, rows: int, yes: bool) -> bool:
     """Asks before more than `ASK_ABOVE` rows change; without a terminal it refuses and names --yes."""
-    if yes or rows <= ASK_ABOVE:
+    return rows <= ASK_ABOVE or agreed(f"{what} {rows} jobs", yes)
+
+
+def agreed(what: str, yes: bool) -> bool:
+    """Asks; without a terminal it refuses and names --yes."""
+    if yes:
         return True
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(f"{what} {rows} jobs needs a yes: add --yes")
+        raise UsageError(f"{what} needs a yes: add --yes")
     import typer
 
-    return typer.confirm(f"{what} {rows} jobs?", err=True)
+    return typer.confirm(f"{printable(what)}?", err=True)
 
 
 def duration(seconds: float | None) -> str:

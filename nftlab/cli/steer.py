@@ -1,4 +1,4 @@
-"""`nftlab sweep pause|resume|stop|cancel|priority`: what becomes of a launched sweep."""
+"""`nftlab sweep pause|resume|stop|cancel|delete|priority`: what becomes of a launched sweep."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nftlab.cli.database import to_read
+from nftlab.cli.database import same_table, to_read
 from nftlab.cli.options import LARGEST, Db, Name, Priority, Yes, sweep_name
-from nftlab.cli.output import busy, confirm, say
+from nftlab.cli.output import agreed, busy, confirm, duration, say
 from nftlab.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -59,6 +59,21 @@ def cancel(name: Name, yes: Yes = False, db: Db = None) -> None:
     with busy("cancelling"):
         done = store.cancel(engine, sweep)
     say(f"{done.sweep} is stopped: {done.cancelled} jobs cancelled, those in training by the next beat of their workers")
+
+
+def delete(name: Name, yes: Yes = False, db: Db = None) -> None:
+    """Forget a sweep with its jobs, results and curves; its name is free again. Always asks."""
+    from nftlab import store
+
+    engine, sweep = _table(name, db), sweep_name(name)
+    goes = store.toll(engine, sweep)
+    what = f"{goes.jobs} jobs, {goes.finished} finished results and {duration(goes.seconds)} of training"
+    if not agreed(f"delete sweep {sweep} with {what}", yes):
+        raise typer.Exit(1)
+    with busy("deleting"):
+        gone = store.delete(engine, sweep)
+    say(f"{sweep} is deleted, {gone.jobs} jobs with it")
+    say(f"files of its runs stay; nftlab db prune{same_table(db)} names the checkpoint folders that no job has")
 
 
 def priority(

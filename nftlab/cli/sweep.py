@@ -129,7 +129,7 @@ def extend(
 app.command()(measure.measure)
 app.command("list")(standing.list_)
 app.command("show")(standing.show)
-for _verb in (steer.pause, steer.resume, steer.stop, steer.cancel):
+for _verb in (steer.pause, steer.resume, steer.stop, steer.cancel, steer.delete):
     app.command()(_verb)
 app.command(context_settings={"ignore_unknown_options": True})(steer.priority)  # -1 is a number, not an option
 app.command()(export.export)

@@ -24,6 +24,7 @@ REPEATS = 3  # suggestions that repeat an earlier trial before one is drawn inst
 DRAWS = 1000  # draws for a trial that was not proposed before, until the space counts as exhausted
 
 Say = Callable[[str], None]
+Spent = tuple[str, str, int]  # a sweep, its file (it may be deleted and launched with another) and how many trials it had
 
 
 class Proposer:
@@ -33,7 +34,7 @@ class Proposer:
         self._without = without  # sweeps that are left to others, by now
         self._engine, self._me, self._say, self._lease = engine, me, say, lease
         self._storage: Any = None
-        self._spent: set[tuple[str, int]] = set()  # searches whose parameters allowed nothing new beyond so many trials
+        self._spent: set[Spent] = set()  # searches whose parameters allowed nothing new beyond so many trials
         self.broken: set[str] = set()  # searches that cannot go on, which stops neither the others nor the worker
 
     def left(self) -> bool:
@@ -124,10 +125,11 @@ class _Turn:
         for number in self._study.lost(set(known)) if self._renewed() else ():
             self._study.discard(number)
 
-    def propose(self, places: int, me: Worker, say: Say, spent: set[tuple[str, int]]) -> int:
-        """Ask for trials and put them into the table; returns the number of jobs. `spent` is kept up: (sweep, trials) with none left."""
+    def propose(self, places: int, me: Worker, say: Say, spent: set[Spent]) -> int:
+        """Ask for trials and put them into the table; returns the number of jobs. `spent` is kept up."""
         keys = set(table.proposed(self._engine, self._sweep.name).values())
-        if (self._sweep.name, len(keys)) in spent:
+        here = self._sweep.name, self._sweep.source, len(keys)
+        if here in spent:
             table.exhausted(self._engine, self._sweep.name, self._turn)
             return 0
         room, startup = self._search.run_cap - len(keys), self._search.sampler.startup - len(keys)
@@ -144,7 +146,7 @@ class _Turn:
                 f"{self._sweep.name}: all {len(keys)} configurations that its parameters allow are proposed, run_cap asks for more: stopped"
             )
             table.exhausted(self._engine, self._sweep.name, self._turn)
-            spent.add((self._sweep.name, len(keys)))
+            spent.add(here)
         return added
 
     def _renewed(self) -> bool:

@@ -47,6 +47,7 @@ class Referee:
         others = peers(self._engine, sweep, claims[0].seed, needed(pruner, epoch))
         place = {peer.job_id: number for number, peer in enumerate(others)}
         curves = [_curve(peer, metric.name) for peer in others]
+        claims = [claim for claim in claims if claim.job_id in place]  # others were deleted since they were recorded
         for claim in claims:
             whole = {point["epoch"]: point.get(metric.name, math.nan) for point in curve(self._engine, claim.job_id)}
             curves[place[claim.job_id]] = Curve(whole, curves[place[claim.job_id]].at)

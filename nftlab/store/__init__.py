@@ -12,6 +12,7 @@ from nftlab.store.proposals import to_propose
 from nftlab.store.queue import Queue
 from nftlab.store.ranking import Ranked, ranked, worth
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker
+from nftlab.store.removal import Toll, delete, toll
 from nftlab.store.runs import JobRow, Shelved, curve, jobs, shelved, status, story, trial_keys
 from nftlab.store.slurm import done_by_task
 from nftlab.store.snapshots import keep, snapshot
@@ -39,6 +40,7 @@ __all__ = [
     "Ranked",
     "Shelved",
     "Steered",
+    "Toll",
     "Worker",
     "asked_for",
     "backup",
@@ -51,6 +53,7 @@ __all__ = [
     "curve",
     "curve_rows",
     "default_url",
+    "delete",
     "done_by_task",
     "dropped",
     "dump_command",
@@ -76,6 +79,7 @@ __all__ = [
     "stop",
     "story",
     "to_propose",
+    "toll",
     "trained",
     "trial_keys",
     "upgrade",

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -151,13 +151,18 @@ def _try_rested(driver: Any, record: Any, _proxy: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """SQLAlchemy's own transactions only read, but for a migration: that one begins as the only writer."""
+    """SQLAlchemy's own transactions only read, but for those of `writing`: these begin as the only writer."""
     driver: Any = connection.connection.dbapi_connection
     with translated(connection.engine.url):
         if connection.get_execution_options().get("nftlab_writes"):
             begin_immediate(driver.execute, PATIENCE)
         else:
             driver.execute("BEGIN")  # so that several reads see one state
+
+
+def writing(engine: Engine) -> AbstractContextManager[Connection]:
+    """A transaction of SQLAlchemy's that writes: for what is done seldom; the queue has its own, `session`."""
+    return engine.execution_options(nftlab_writes=True).begin()
 
 
 def _version(engine: Engine) -> str | None:
@@ -200,7 +205,7 @@ def _migrate(engine: Engine, *, only_if_empty: bool) -> str | None:
 
     config = Config()
     config.set_main_option("script_location", str(shipped("db")).replace("%", "%%"))
-    with _alone(engine), engine.execution_options(nftlab_writes=True).begin() as connection:
+    with _alone(engine), writing(engine) as connection:
         _wait_for_migrations(connection)
         before = _read_version(connection)
         if before == SCHEMA:

@@ -27,6 +27,9 @@ _AND_RECORDED = f"""
 )
 SELECT claimed.*, tries.id AS attempt_id FROM claimed JOIN tries ON tries.job_id = claimed.id"""
 
+# SQLite counts rows from the largest id that is there; where a sweep was deleted, from the largest that there was (store/removal.py)
+SQLITE_NEXT_JOB = "SELECT max(coalesce(max(id), 0), (SELECT user_version FROM pragma_user_version)) + 1 FROM jobs"
+
 WORDS: dict[str, dict[str, str]] = {
     "sqlite": {
         "now": _SQLITE_NOW,
@@ -40,6 +43,7 @@ WORDS: dict[str, dict[str, str]] = {
         "alone": _ALONE,
         "least": "min",
         "greatest": "max",
+        "next_job": f"({SQLITE_NEXT_JOB})",
         "lock": "",  # the transaction began IMMEDIATE: it is the only writer
         "skip_locked": "",
         "claimed_as": "",  # what a claim and a finish leave in the other tables follows in the same transaction
@@ -57,6 +61,7 @@ WORDS: dict[str, dict[str, str]] = {
         "alone": _ALONE,
         "least": "least",
         "greatest": "greatest",
+        "next_job": "DEFAULT",  # of its sequence
         "lock": "FOR UPDATE",
         "skip_locked": "FOR UPDATE SKIP LOCKED",
         "claimed_as": ", claimed AS (",
@@ -121,8 +126,8 @@ TEMPLATES: dict[str, str] = {
             state = CASE WHEN sweeps.state = 'stopped' THEN 'active' ELSE sweeps.state END""",
     "known": "SELECT job_key, id FROM jobs WHERE sweep = :sweep ORDER BY id",
     "job": """
-        INSERT INTO jobs (job_key, sweep, trial_key, seed, config, pack_key, priority, max_retries, created_at, paused)
-        VALUES (:job_key, :sweep, :trial_key, :seed, :config, :pack_key, :priority, :max_retries, {now},
+        INSERT INTO jobs (id, job_key, sweep, trial_key, seed, config, pack_key, priority, max_retries, created_at, paused)
+        VALUES ({next_job}, :job_key, :sweep, :trial_key, :seed, :config, :pack_key, :priority, :max_retries, {now},
             (SELECT state = 'paused' FROM sweeps WHERE name = :sweep))
         ON CONFLICT DO NOTHING""",
     "launched": """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nftlab.store import Queue, open_db
-from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, read
+from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, finish, read
 
 
 def shown(invoke: Invoke) -> dict[str, object]:
@@ -65,6 +65,25 @@ def test_jobs_in_training_count_for_the_yes_of_a_cancel(invoke: Invoke, folder: 
     assert invoke("sweep", "stop", "small").exit_code == 0, "it ends none of them"
 
 
+def test_delete_says_what_goes_and_needs_a_yes(launched: Invoke, queue: Queue) -> None:
+    finish(queue, claim(queue, 2))
+    [running] = claim(queue)
+    refused = launched("sweep", "delete", "small", "--yes")
+    assert (refused.exit_code, "nftlab sweep cancel small" in refused.stderr) == (2, True)
+    finish(queue, [running])
+    refused = launched("sweep", "delete", "small")
+    assert refused.exit_code == 2
+    assert "delete sweep small with 6 jobs, 3 finished results and 0.3 s of training needs a yes: add --yes" in refused.stderr
+    assert sum(queue.counts().values()) == JOBS
+    deleted = launched("sweep", "delete", "small.yaml", "--yes")
+    assert (deleted.exit_code, deleted.stdout) == (0, "")
+    assert "small is deleted, 6 jobs with it" in deleted.stderr
+    assert "nftlab db prune" in deleted.stderr
+    assert read(launched("sweep", "list", "--json")) == []
+    assert sum(read(launched("status", "--json"))["jobs"].values()) == 0
+    assert launched("sweep", "launch", "small.yaml").stdout == "small: 6 jobs added, 0 known\n"
+
+
 def test_a_priority_that_no_database_could_hold(launched: Invoke) -> None:
     assert launched("sweep", "priority", "small", "99999999999").exit_code == 2
 
@@ -84,7 +103,7 @@ def test_a_priority_may_be_negative(launched: Invoke) -> None:
     assert shown(launched)["priority"] == -12
 
 
-@pytest.mark.parametrize("words", [["pause"], ["resume"], ["stop"], ["cancel"], ["show"], ["export"]])
+@pytest.mark.parametrize("words", [["pause"], ["resume"], ["stop"], ["cancel"], ["delete"], ["show"], ["export"]])
 def test_of_a_sweep_that_was_never_launched(words: list[str], launched: Invoke) -> None:
     result = launched("sweep", *words, "nosuch")
     assert (result.exit_code, result.stdout) == (66, "")
@@ -92,7 +111,15 @@ def test_of_a_sweep_that_was_never_launched(words: list[str], launched: Invoke) 
 
 
 @pytest.mark.parametrize(
-    "words", [["pause", "small"], ["cancel", "small"], ["show", "small"], ["priority", "small", "1"], ["extend", "small.yaml"]]
+    "words",
+    [
+        ["pause", "small"],
+        ["cancel", "small"],
+        ["delete", "small", "--yes"],
+        ["show", "small"],
+        ["priority", "small", "1"],
+        ["extend", "small.yaml"],
+    ],
 )
 def test_without_a_database_nothing_is_created(words: list[str], invoke: Invoke, folder: Path) -> None:
     assert invoke("sweep", *words).exit_code == 66

@@ -1,0 +1,64 @@
+"""Searches that are deleted, with their studies."""
+
+from __future__ import annotations
+
+import optuna
+from sqlalchemy import Engine
+
+from nftlab.search import Proposer, Referee
+from nftlab.search.study import open_storage
+from nftlab.store import Queue, cancel, complete, delete, jobs, launch, verify
+from tests.search.lab import LR, ME, search, study, work_off
+from tests.store.jobtable import CODE, epoch, make_sweep, sql
+
+TABLES = "trials", "trial_params", "trial_intermediate_values", "trial_values", "trial_user_attributes", "study_directions"
+FOUR = "  dataset: {value: digits}\n  lr: {distribution: q_uniform, min: 0.1, max: 0.4, q: 0.1}\n"
+
+
+def counted(engine: Engine) -> list[int]:
+    return [sql(engine, f"SELECT count(*) AS n FROM {table}")[0].n for table in TABLES]
+
+
+def test_a_deleted_search_begins_anew(engine: Engine, queue: Queue) -> None:
+    proposer = Proposer(engine, ME, print)
+    launch(engine, search(3, name="other"), code=CODE)
+    work_off(queue, proposer)
+    kept, rows = study(engine, "other").trials, counted(engine)
+    launch(engine, search(), code=CODE)
+    work_off(queue, proposer)
+    assert all(now > before for now, before in zip(counted(engine), rows, strict=True))
+    delete(engine, "s")
+    assert (counted(engine), study(engine, "other").trials) == (rows, kept)
+    launch(engine, search(2, parameters=LR.replace("1e-5", "1e-3")), code=CODE)
+    work_off(queue, proposer)
+    assert complete(verify(engine, "s"))
+    assert len(study(engine).trials) == 2
+
+
+def test_a_sweep_without_a_sampler_leaves_somebodys_study_of_its_name(engine: Engine) -> None:
+    launch(engine, make_sweep("mine"), code=CODE)
+    optuna.create_study(study_name="mine", storage=open_storage(engine))
+    delete(engine, "mine")
+    assert study(engine, "mine").trials == []
+
+
+def test_a_worker_that_found_a_search_exhausted_looks_again_when_its_name_has_another_file(engine: Engine, queue: Queue) -> None:
+    proposer = Proposer(engine, ME, print)
+    for space in (FOUR, FOUR.replace("0.4", "0.6")):
+        launch(engine, search(20, seeds=1, parameters=space), code=CODE)
+        work_off(queue, proposer, places=1)
+        if space == FOUR:
+            assert len(jobs(engine)) == 4
+            delete(engine, "s")
+    assert len(jobs(engine)) == 6
+
+
+def test_a_job_that_was_deleted_since_its_epoch_was_recorded_is_not_judged(engine: Engine, queue: Queue) -> None:
+    launch(engine, make_sweep(trials=3, seeds=1, settings="  pruner: {name: median, n_startup_trials: 1}\n"), code=CODE)
+    claims, referee = queue.claim(ME, 3, CODE), Referee(engine)
+    referee.meet(claims)
+    rows = [(claim, epoch(1)) for claim in claims]
+    queue.record_epoch(rows)
+    cancel(engine, "s")
+    delete(engine, "s")
+    assert referee.judge(rows) == []
