@@ -38,7 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pictures": BELOW | {"store", "train", "methods", "data", "report"},
     "papers": BELOW | {"spec", "store", "data", "report", "resources"},
     "doctor": BELOW | {"spec", "store", "data", "track", "resources"},
-    "cli": BELOW | {"resources", "code", "spec", "store", "worker", "report", "cluster", "pictures", "papers", "data", "doctor", "track"},
+    "cli": BELOW
+    | {"resources", "code", "spec", "store", "search", "worker", "report", "cluster", "pictures", "papers", "data", "doctor", "track"},
     "__main__": {"cli"},
 }
 # part → modules of others that it must not import at all, not even inside a function

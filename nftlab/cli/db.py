@@ -12,7 +12,7 @@ from nftlab.cli.database import shown
 from nftlab.cli.options import Db
 from nftlab.cli.output import emit, say
 
-_HELP = "Upgrade, check and back up the job table; remove old checkpoints; serve a Postgres."
+_HELP = "Upgrade, check, back up and copy the job table; remove old checkpoints; serve a Postgres."
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=_HELP)
 
@@ -31,6 +31,7 @@ def upgrade(
 
 app.command()(upkeep.check)
 app.command()(upkeep.backup)
+app.command()(upkeep.copy)
 app.command()(upkeep.prune)
 
 

@@ -1,4 +1,4 @@
-"""`nftlab db check|backup|prune`: is the job table whole, a copy of it, and room for what comes."""
+"""`nftlab db check|backup|copy|prune`: is the job table whole, a copy of it, here or elsewhere, and room for what comes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nftlab.cli.database import shown, to_read
+from nftlab.cli.database import same_table, shown, to_read, to_write
 from nftlab.cli.options import Db, Json
 from nftlab.cli.output import bars, busy, emit, emit_json, printable, say
 from nftlab.errors import NotFoundError
@@ -62,6 +62,33 @@ def backup(
         size = store.backup(engine, copy, partial(progress, "copying"))
     emit(str(copy))
     say(f"{_megabytes(size)}; to use it: nftlab status --db {copy}")
+
+
+def copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The job table that is copied; it stays as it is.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="An empty database, or a new SQLite file.")],
+    as_json: Json = False,
+) -> None:
+    """Copy a job table into another database: from a SQLite file to Postgres, or back.
+
+    All of it or, if anything comes between, nothing. Workers must have left; an empty job table is made in TO if need be.
+    """
+    from nftlab import store
+    from nftlab.search.study import open_storage
+
+    engine = to_read(source)
+    if engine is None:
+        raise NotFoundError(f"there is no job table at {shown(source)}")
+    into, there = to_write(target)
+    with bars() as progress:
+        rows = store.copy(engine, into, make_studies=open_storage, progress=progress)
+    if as_json:
+        return emit_json({"from": shown(source), "to": there, "rows": rows})
+    emit(f"{shown}: {rows['sweeps']} sweeps, {rows['jobs']} jobs, {rows['epoch_rows']} epochs copied")
+    counts = store.Queue(into).counts()
+    if left := sum(counts.values()) - sum(counts[state] for state in store.ACCEPTED):
+        say(f"{left} jobs are not finished: with a copy of the runs folder (--runs) they go on from their checkpoints")
+    say(f"to use it: nftlab status{same_table(target)}")
 
 
 def prune(

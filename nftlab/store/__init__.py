@@ -4,6 +4,7 @@
 
 from nftlab.store.backup import backup, dump_command
 from nftlab.store.check import Finding, check
+from nftlab.store.copy import copy
 from nftlab.store.engine import open_db, upgrade
 from nftlab.store.export import curve_rows, job_rows
 from nftlab.store.extension import Extension, dropped, extension
@@ -48,6 +49,7 @@ __all__ = [
     "check",
     "check_launched",
     "complete",
+    "copy",
     "cost_left",
     "cost_of",
     "curve",

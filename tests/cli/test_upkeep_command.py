@@ -35,6 +35,29 @@ def test_backup_beside_the_table_or_where_it_is_wanted(launched: Invoke, folder:
     assert "there already" in again.stderr
 
 
+def test_copy_to_another_database(launched: Invoke, queue: Queue, folder: Path) -> None:
+    finish(queue, claim(queue, 2))
+    [running] = claim(queue)
+    refused = launched("db", "copy", "db/nftlab.sqlite", "other.sqlite")
+    assert (refused.exit_code, refused.stdout, "nftlab sweep pause" in refused.stderr) == (2, "", True)
+    queue.release([running], cause="preempted")
+    copied = launched("db", "copy", "db/nftlab.sqlite", "other.sqlite")
+    assert (copied.exit_code, copied.stdout) == (0, "other.sqlite: 1 sweeps, 6 jobs, 2 epochs copied\n")
+    assert "4 jobs are not finished" in copied.stderr
+    assert "nftlab status --db other.sqlite" in copied.stderr
+    for words in (["status", "--json"], ["job", "list", "--json"], ["sweep", "list", "--json"]):
+        assert read(launched(*words)) == read(launched(*words, "--db", "other.sqlite"))
+    again = launched("db", "copy", "db/nftlab.sqlite", "other.sqlite")
+    assert (again.exit_code, "other.sqlite holds sweeps" in again.stderr) == (2, True)
+    told = read(launched("db", "copy", "other.sqlite", "third.sqlite", "--json"))
+    assert (told["to"], told["rows"]["jobs"], told["rows"]["epoch_rows"]) == ("third.sqlite", JOBS, 2)
+
+
+def test_copy_of_nothing(invoke: Invoke, folder: Path) -> None:
+    assert invoke("db", "copy", "nowhere.sqlite", "other.sqlite").exit_code == 66
+    assert not (folder / "other.sqlite").exists()
+
+
 def test_without_a_database_there_is_nothing_to_keep(invoke: Invoke, folder: Path) -> None:
     for words in (["backup"], ["prune", "--yes"]):
         assert invoke("db", *words).exit_code == 66

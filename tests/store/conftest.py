@@ -42,7 +42,7 @@ def fresh_postgres(postgres_url: str) -> str:
     """A second database on the server, without tables."""
     admin = create_engine(make_url(postgres_url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.exec_driver_sql("DROP DATABASE IF EXISTS fresh")
+        connection.exec_driver_sql("DROP DATABASE IF EXISTS fresh WITH (FORCE)")
         connection.exec_driver_sql("CREATE DATABASE fresh")
     admin.dispose()
     return make_url(postgres_url).set(database="fresh").render_as_string(hide_password=False)
