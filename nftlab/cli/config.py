@@ -26,12 +26,15 @@ def show(
     db: Db = None,
 ) -> None:
     """Show the settings that commands here would use, passwords masked."""
+    from nftlab.track.wandb import PROJECT
+
     rows: list[dict[str, Any]] = [
         _row("db", _database(db), "NFTLAB_DB", _source(context, "db")),
         _row("runs", str(runs.absolute()), "NFTLAB_RUNS", _source(context, "runs")),
         _row("lease", lease, "NFTLAB_LEASE", _source(context, "lease")),
         _row("data", os.environ.get("NFTLAB_DATA") or "your cache folder", "NFTLAB_DATA", _environment("NFTLAB_DATA")),
         _row("wandb", _wandb(), "WANDB_MODE", _environment("WANDB_MODE")),
+        _row("wandb project", os.environ.get("WANDB_PROJECT") or PROJECT, "WANDB_PROJECT", _environment("WANDB_PROJECT")),
     ]
     if as_json:
         return emit_json(rows)

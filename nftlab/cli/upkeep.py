@@ -84,7 +84,7 @@ def copy(
         rows = store.copy(engine, into, make_studies=open_storage, progress=progress)
     if as_json:
         return emit_json({"from": shown(source), "to": there, "rows": rows})
-    emit(f"{shown}: {rows['sweeps']} sweeps, {rows['jobs']} jobs, {rows['epoch_rows']} epochs copied")
+    emit(f"{there}: {rows['sweeps']} sweeps, {rows['jobs']} jobs, {rows['epoch_rows']} epochs copied")
     counts = store.Queue(into).counts()
     if left := sum(counts.values()) - sum(counts[state] for state in store.ACCEPTED):
         say(f"{left} jobs are not finished: with a copy of the runs folder (--runs) they go on from their checkpoints")

@@ -14,9 +14,10 @@ from nftlab.spec.extensions import Extensions, read_extensions
 from nftlab.spec.model import Metric
 from nftlab.spec.parameters import MOST_POINTS, Parameter, read_parameter
 
-IDLE = ("program", "command", "project", "entity")  # for W&B's own agents: accepted, and a note says they do nothing here
+IDLE = ("program", "command")  # for W&B's own agents: accepted, and a note says they do nothing here
+PLACES = {"project": "WANDB_PROJECT", "entity": "WANDB_ENTITY"}  # where curves go is each worker's to say, by these variables
 LABELS = ("description", "apiVersion", "kind")
-KEYS = ("name", "method", "metric", "parameters", "run_cap", "early_terminate", "nftlab", *IDLE, *LABELS)
+KEYS = ("name", "method", "metric", "parameters", "run_cap", "early_terminate", "nftlab", *IDLE, *PLACES, *LABELS)
 REFUSED = {
     "metrics": "this version has one metric; write metric: {name: val/error, goal: minimize}",
     "controller": "nftlab needs no controller; delete it",
@@ -167,7 +168,7 @@ def _pruner(at: Cursor | None, extensions: Extensions) -> Pruner | None:
 
 def _labels(keys: dict[str, Cursor]) -> None:
     """Check the kind of what is accepted and not used."""
-    for key in (*IDLE, *LABELS):
+    for key in (*IDLE, *PLACES, *LABELS):
         if key not in keys:
             continue
         if key == "command" and isinstance(keys[key].value, list):
@@ -224,6 +225,9 @@ def _fractions(parameters: dict[str, Parameter | None]) -> None:
 def _notes(keys: dict[str, Cursor], metric: Metric) -> tuple[str, ...]:
     idle = [key for key in IDLE if key in keys]
     notes = [f"{', '.join(idle)}: for W&B's own agents, not used here"] if idle else []
+    if places := [key for key in PLACES if key in keys]:
+        instead = " and ".join(f"{PLACES[key]}={show(keys[key].value)}" for key in places)
+        notes.append(f"{', '.join(places)}: not used here, curves go to W&B's project nftlab; start workers with {instead}")
     if "metric" in keys and isinstance(keys["metric"].value, dict) and "target" in keys["metric"].value:
         notes.append("metric.target: not used here, every trial trains to its end")
     if metric.goal == "maximize" and metric.name in METRICS:  # losses and errors all

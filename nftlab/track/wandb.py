@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import wandb
 
 HOSTS = ("api.wandb.ai", "forge.coreweave.com")  # where keys of the hosted service are kept in .netrc
+PROJECT = "nftlab"  # unless WANDB_PROJECT names another
 HANDED_BACK = 75
 _TAG = 64  # characters W&B allows
 _COMPLETE = "nftlab-epoch"  # in the folder of a run that was closed: its last epoch
@@ -163,7 +164,8 @@ def _init(job: TrackedJob, folder: Path, mode: str) -> wandb.Run:
         reinit="create_new",
         mode=mode,  # type: ignore[arg-type]
         dir=folder,
-        project=_env("PROJECT", "nftlab"),
+        project=_env("PROJECT", PROJECT),
+        entity=_env("ENTITY", "") or None,
         name=_env("NAME", job.name),
         group=_env("RUN_GROUP", job.trial_key),
         job_type=_env("JOB_TYPE", str(job.config.get("algorithm", ""))),

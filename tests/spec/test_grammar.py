@@ -85,7 +85,8 @@ def test_what_wandb_needs_and_we_do_not_is_accepted_with_a_note() -> None:
     )
     assert sweep.metric == Metric("nft/eta", "maximize")
     assert sweep.notes == (
-        "program, command, project, entity: for W&B's own agents, not used here",
+        "program, command: for W&B's own agents, not used here",
+        "project, entity: not used here, curves go to W&B's project nftlab; start workers with WANDB_PROJECT='p' and WANDB_ENTITY='e'",
         "metric.target: not used here, every trial trains to its end",
     )
     assert load_text("method: grid\nparameters: {lr: {value: 1}}").metric == Metric("val/error", "minimize")

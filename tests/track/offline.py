@@ -34,9 +34,10 @@ def records(path: Path) -> Iterator[Any]:
 
 
 def runs(folder: Path) -> list[dict[str, Any]]:
-    """Every offline run folder below, oldest first: id, group, job_type, tags, config, epochs, rows, summary, preempted, exit_code.
+    """Every offline run folder below, oldest first.
 
-    One that was killed before it said which run it is holds nothing that could be synced, and is left out.
+    Each with id, name, project, entity, group, job_type, tags, config, epochs, rows, summary, preempted and exit_code. One that
+    was killed before it said which run it is holds nothing that could be synced, and is left out.
     """
     found = [list(records(path)) for path in sorted(folder.rglob("*.wandb"), key=lambda path: path.stat().st_mtime_ns)]
     return [_run(told) for told in found if any(record.HasField("run") for record in told)]
@@ -54,6 +55,7 @@ def _run(found: list[Any]) -> dict[str, Any]:
         "id": run.run_id,
         "name": run.display_name,
         "project": run.project,
+        "entity": run.entity,
         "group": run.run_group,
         "job_type": run.job_type,
         "tags": list(run.tags),

@@ -29,7 +29,7 @@ def job(key: str = "a1", *, recorded: int = 0, seed: int = 0) -> TrackedJob:
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("MODE", "API_KEY", "DIR", "PROJECT", "BASE_URL", "TAGS", "RUN_GROUP", "JOB_TYPE", "NAME"):
+    for name in ("MODE", "API_KEY", "DIR", "PROJECT", "BASE_URL", "TAGS", "RUN_GROUP", "JOB_TYPE", "NAME", "ENTITY"):
         monkeypatch.delenv(f"WANDB_{name}", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("NETRC", raising=False)
@@ -141,14 +141,15 @@ def test_what_a_killed_worker_had_not_written_is_logged_by_the_next(tmp_path: Pa
 def test_the_environment_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    for name, value in {"DIR": str(elsewhere), "PROJECT": "mine", "TAGS": "night, gpu", "RUN_GROUP": "ours", "MODE": "offline"}.items():
+    named = {"PROJECT": "mine", "ENTITY": "team", "RUN_GROUP": "ours", "JOB_TYPE": "night", "NAME": "one"}
+    for name, value in {"DIR": str(elsewhere), "TAGS": "night, gpu", "MODE": "offline", **named}.items():
         monkeypatch.setenv(f"WANDB_{name}", value)
     copy = mirror(tmp_path / "runs", [])
     copy.start(job())
     copy.close("a1", None, 0)
     assert copy.shutdown(30)
     (run,) = runs(elsewhere)
-    assert (run["project"], run["group"]) == ("mine", "ours")
+    assert [run[key] for key in ("project", "entity", "group", "job_type", "name")] == list(named.values())
     assert run["tags"][-2:] == ["night", "gpu"]
 
 
