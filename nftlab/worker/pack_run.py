@@ -216,11 +216,11 @@ class PackRun:
         self._drop(stale)
 
     def _drop(self, stale: set[int]) -> None:
-        """Lets go of jobs that are no longer ours. Raises FencedError when others have them all; a cancelled one is nobody's."""
+        """Lets go of jobs that are no longer ours. Raises FencedError when others have them all; one cancelled or deleted is nobody's."""
         gone = [claim for claim in self.held.values() if claim.job_id in stale]
         if not gone:
             return
-        cancelled = [claim for claim in gone if jobs(self.session.engine, key=claim.job_key)[0].state == "cancelled"]
+        cancelled = [claim for claim in gone if self._nobodys(claim)]
         for claim in gone:
             self.leave(claim, HANDED_BACK, None)
         self.trainer.tell(Drop(frozenset(claim.attempt_id for claim in gone)))
@@ -231,6 +231,11 @@ class PackRun:
         )
         if not self.held and len(cancelled) < len(gone):
             raise FencedError("this worker's lease ran out and others have its jobs: it stops and changes nothing")
+
+    def _nobodys(self, claim: Claim) -> bool:
+        """Whether a job that is no longer ours was cancelled, or deleted with its sweep; one of its key and another number is another."""
+        states = [row.state for row in jobs(self.session.engine, key=claim.job_key) if row.job_id == claim.job_id]
+        return states in ([], ["cancelled"])
 
     def _obey(self) -> None:
         signals = self.session.signals

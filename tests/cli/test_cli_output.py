@@ -63,6 +63,16 @@ def test_more_than_ten_rows_need_a_yes() -> None:
         output.confirm("cancel", 11, yes=False)  # pytest's stdin is no terminal
 
 
+def test_what_always_asks_takes_no_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream in (sys.stdin, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    asked: list[str] = []
+    monkeypatch.setattr("typer.confirm", lambda question, err: bool(asked.append(question)))
+    assert not output.agreed("delete sweep s with 1 jobs", yes=False)
+    assert output.agreed("delete sweep s with 1 jobs", yes=True)
+    assert asked == ["delete sweep s with 1 jobs?"]
+
+
 LONG_TALK = """
 import time
 from nftlab.cli import output

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from nftlab.store import cancel, pause
+from nftlab.store import cancel, check, delete, pause
 from tests.worker.conftest import Lab, trainer_of
 from tests.worker.test_stops import training
 
@@ -51,3 +51,21 @@ def test_a_trainer_that_does_not_let_go_is_killed(lab: Lab) -> None:
     assert worker.returncode == 0, err
     assert "does not let go of what was cancelled" in err
     assert lab.causes(lab.jobs()[0]) == ["cancel"]
+
+
+def test_a_deleted_sweep_is_let_go_and_its_namesake_trained(lab: Lab) -> None:
+    epochs = 150
+    lab.sweep("gone", epochs=epochs, seeds=2)
+    worker = lab.start(lease=3)
+    lab.until(lambda: all(row.epoch > 3 for row in lab.jobs()))
+    before = {row.job_id: row.job_key for row in lab.jobs()}
+    cancel(lab.engine, "gone")
+    delete(lab.engine, "gone")
+    lab.sweep("gone", epochs=epochs, seeds=2)
+    _, err = worker.communicate(timeout=120)
+    assert worker.returncode == 0, err
+    after = {row.job_id: row.job_key for row in lab.jobs()}
+    assert (set(after.values()), set(after) & set(before)) == (set(before.values()), set())
+    assert [(row.state, row.epoch, row.attempts) for row in lab.jobs()] == [("done", epochs, 1)] * 2
+    assert [len(rows) for rows in lab.curves()] == [epochs] * 2
+    assert check(lab.engine) == []
