@@ -92,12 +92,18 @@ class PackRun:
         return 1 if self._alone else self.session.sizes.places(self.berth.pack_key, self.berth.choice)
 
     def _enter(self, claims: list[Claim]) -> None:
+        self._succeed(claims)
         self.met += len(claims)
         self._alone |= any(claim.alone for claim in claims)
         self._deserted = float("inf")
         self.held |= {claim.attempt_id: claim for claim in claims}
         self._saved |= dict.fromkeys((claim.attempt_id for claim in claims), 0)
         self.spool.put(partial(self.session.welcome, claims))
+
+    def _succeed(self, claims: list[Claim]) -> None:
+        """Jobs that came back before we heard that they were cancelled (or deleted, and launched again) leave the lanes of before."""
+        keys = {claim.job_key for claim in claims}
+        self._part([claim for claim in self.held.values() if claim.job_key in keys])
 
     def _refill(self) -> None:
         """Looks for waiting jobs when there is a place and it is time; when there are none and nothing is left to train, the pack ends."""
@@ -221,9 +227,7 @@ class PackRun:
         if not gone:
             return
         cancelled = [claim for claim in gone if self._nobodys(claim)]
-        for claim in gone:
-            self.leave(claim, HANDED_BACK, None)
-        self.trainer.tell(Drop(frozenset(claim.attempt_id for claim in gone)))
+        self._part(gone)
         if not self.held:
             self._deserted = time.monotonic()
         self.session.display.say(
@@ -231,6 +235,13 @@ class PackRun:
         )
         if not self.held and len(cancelled) < len(gone):
             raise FencedError("this worker's lease ran out and others have its jobs: it stops and changes nothing")
+
+    def _part(self, gone: list[Claim]) -> None:
+        """Their lanes go at the end of the epoch, or earlier when nobody else is in it."""
+        for claim in gone:
+            self.leave(claim, HANDED_BACK, None)
+        if gone:
+            self.trainer.tell(Drop(frozenset(claim.attempt_id for claim in gone)))
 
     def _nobodys(self, claim: Claim) -> bool:
         """Whether a job that is no longer ours was cancelled, or deleted with its sweep; one of its key and another number is another."""

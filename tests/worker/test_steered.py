@@ -69,3 +69,15 @@ def test_a_deleted_sweep_is_let_go_and_its_namesake_trained(lab: Lab) -> None:
     assert [(row.state, row.epoch, row.attempts) for row in lab.jobs()] == [("done", epochs, 1)] * 2
     assert [len(rows) for rows in lab.curves()] == [epochs] * 2
     assert check(lab.engine) == []
+
+
+def test_a_job_that_is_cancelled_and_queued_again_before_its_worker_hears_of_it(lab: Lab) -> None:
+    lab.sweep("again", **LONG | {"batch_size": 16})  # an epoch of seconds, so that there is a place for it before it is over
+    worker = lab.start(pack=2)
+    lab.until(lambda: lab.jobs()[0].state == "running")
+    lab.queue.cancel([lab.jobs()[0].job_id])
+    lab.queue.retry([lab.jobs()[0].job_id])
+    _, err = worker.communicate(timeout=120)
+    assert worker.returncode == 0, err
+    assert lab.causes(lab.jobs()[0]) == ["cancel", "finished"]
+    assert lab.jobs()[0].retries == 0
