@@ -40,6 +40,7 @@ def test_launch_work_verify_report(invoke: Invoke, run: Callable[..., subprocess
     assert 0 <= cell["mean"] <= 100
 
 
+@pytest.mark.ci
 def test_no_password_is_kept(
     invoke: Invoke, run: Callable[..., subprocess.CompletedProcess[str]], folder: Path, fresh_postgres: str
 ) -> None:

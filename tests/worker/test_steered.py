@@ -53,6 +53,7 @@ def test_a_trainer_that_does_not_let_go_is_killed(lab: Lab) -> None:
     assert lab.causes(lab.jobs()[0]) == ["cancel"]
 
 
+@pytest.mark.ci
 def test_a_deleted_sweep_is_let_go_and_its_namesake_trained(lab: Lab) -> None:
     epochs = 150
     lab.sweep("gone", epochs=epochs, seeds=2)
@@ -71,6 +72,7 @@ def test_a_deleted_sweep_is_let_go_and_its_namesake_trained(lab: Lab) -> None:
     assert check(lab.engine) == []
 
 
+@pytest.mark.ci
 def test_a_job_that_is_cancelled_and_queued_again_before_its_worker_hears_of_it(lab: Lab) -> None:
     lab.sweep("again", **LONG | {"batch_size": 16})  # an epoch of seconds, so that there is a place for it before it is over
     worker = lab.start(pack=2)
