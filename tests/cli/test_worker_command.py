@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.cli.helpers import Invoke, read
 from tests.store.conftest import fresh_postgres as fresh_postgres
 from tests.store.conftest import postgres_url as postgres_url
