@@ -13,8 +13,12 @@ from typing import BinaryIO
 def aside(path: Path, end: str = "") -> Iterator[BinaryIO]:
     """A new file beside `path`, its name ending in `end`, which takes that place once it is written and is removed if that fails.
 
-    Nobody can have put a link under its name. Raises OSError.
+    Nobody can have put a link under its name. What is there and no file, such as /dev/stdout, is written to. Raises OSError.
     """
+    if path.exists() and not path.is_file():
+        with open(path, "wb") as file:
+            yield file
+        return
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{end}")
     with open(beside, "xb") as file:
         try:

@@ -8,7 +8,7 @@ from typing import Any
 # To the last @ and the next &, whatever lies between: a password is worth more than the rest of a message. What is masked already,
 # as in the library's own messages, is left alone, and so is the rest of these.
 _IN_URL = re.compile(r"(://[^:/]*):(?!\*{3}@).*@", re.DOTALL)
-_IN_QUERY = re.compile(r"((?:pass(?:word|wd)?|pwd)=)(?!\*{3})[^&]+", re.IGNORECASE)
+_IN_QUERY = re.compile(r"((?:pas+(?!s|file)\w*|pwd)=)(?!\*{3})[^&]+", re.IGNORECASE)  # misspelt too
 _SECRET = re.compile(r"((?:key|token|secret|pass(?:word|wd)?|pwd)=).+", re.IGNORECASE | re.DOTALL)
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d.]+(e[+-]?\d+)?\Z)", re.IGNORECASE)
 

@@ -43,6 +43,16 @@ def test_a_link_is_neither_followed_nor_kept(tmp_path: Path, monkeypatch: pytest
     assert precious.read_text() == "mine"
 
 
+def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with aside(pipe) as file:
+        file.write(b"told")
+    assert (os.read(reader, 10), pipe.is_fifo(), [*tmp_path.iterdir()]) == (b"told", True, [pipe])
+    os.close(reader)
+
+
 def _umask() -> int:
     now = os.umask(0o022)
     os.umask(now)

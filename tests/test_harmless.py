@@ -18,6 +18,7 @@ from nftlab.harmless import masked, no_formula, without_secrets
         ("postgresql://host/lab?Password=sec ret", "postgresql://host/lab?Password=***"),
         ("postgresql://host/lab?sslpassword=secret&passfile=f", "postgresql://host/lab?sslpassword=***&passfile=f"),
         ("postgresql://host/lab?passwd=secret", "postgresql://host/lab?passwd=***"),
+        ("postgresql://host/lab?pasword=secret&passfile=f", "postgresql://host/lab?pasword=***&passfile=f"),
         ("user=me password=sec ret host=host", "user=me password=***"),
         ("postgresql://me:***@host:5432/lab: role me@corp is unknown", "postgresql://me:***@host:5432/lab: role me@corp is unknown"),
         ("postgresql://host/lab?password=***: no such role", "postgresql://host/lab?password=***: no such role"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from nftlab.cluster.node import work
+from nftlab.cluster.node import UMASK, work
 from nftlab.cluster.request import Request
 from nftlab.errors import ClusterError, ConfigError
 
@@ -73,22 +73,28 @@ def local_only(engine: Engine) -> bool:
 
 def _secure(folder: Path) -> None:
     """Makes the folder one that nobody else can write to: tasks run what lies there. Raises ConfigError when it is somebody else's."""
-    folder.mkdir(parents=True, exist_ok=True)
-    found = folder.stat()
-    if found.st_uid != os.geteuid():
-        raise ConfigError(f"{folder} belongs to somebody else, and tasks run what lies there", "set NFTLAB_RUNS to a folder of yours")
-    folder.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
+    hint = "set NFTLAB_RUNS to a folder of yours"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        found = folder.stat()
+        if found.st_uid != os.geteuid():
+            raise ConfigError(f"{folder} belongs to somebody else, and tasks run what lies there", hint)
+        folder.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be made: {error.strerror}", hint) from error
 
 
 @contextmanager
 def _ours_alone() -> Iterator[None]:
-    """New files cannot be written to by others, whatever the umask of a group's members."""
+    """New files cannot be written to by others, whatever the umask; the tasks, which inherit it, are told what it was."""
     before = os.umask(0o777)
     os.umask(before | _OTHERS)
+    os.environ[UMASK] = f"{before:o}"
     try:
         yield
     finally:
         os.umask(before)
+        del os.environ[UMASK]
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import sys
 
 from nftlab.errors import ConfigError
 
+UMASK = "NFTLAB_UMASK"  # octal: what workers' files are made with, where the submission's own were made with a stricter one
+
 
 def work(options: list[str]) -> None:
     """Becomes `nftlab worker` with these options.
@@ -18,6 +20,8 @@ def work(options: list[str]) -> None:
         raise ConfigError("NFTLAB_DB did not reach this node", "submit without --export=NONE and SBATCH_EXPORT=NONE")
     if cores := os.environ.get("SLURM_CPUS_PER_TASK"):  # not every Slurm binds a task to its cores
         os.environ.setdefault("OMP_NUM_THREADS", cores)
+    if umask := os.environ.pop(UMASK, None):
+        os.umask(int(umask, 8))
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-m", "nftlab", "worker", *options])

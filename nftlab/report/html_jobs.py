@@ -126,7 +126,9 @@ def reproduce(report: Report) -> Iterator[str]:
     yield "<h2>How to reproduce it</h2>"
     if len(commits) > 1:
         yield f"<p>These jobs ran {len(commits)} commits: {', '.join(f'<code>{escape(sha)}</code>' for sha in commits)}.</p>"
-    if any(job.circumstances.get("dirty") for job in report.jobs):
+    if any(not job.git_sha and job.circumstances for job in report.jobs):
+        yield "<p>Some jobs ran code of no commit: a wheel, or a copy without git.</p>"
+    if any(job.git_sha and job.circumstances.get("dirty") for job in report.jobs):
         yield "<p>Some jobs ran code with uncommitted changes: the commit alone does not give it back.</p>"
     if report.spec.scale < 1:
         told = f"nftlab paper PAPER ITEM --scale {report.spec.scale:g} --launch"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from nftlab.report.build import Report
 from nftlab.report.layout import Grid, Row, Text, cost, main_grid
 from nftlab.report.notes import notes
+from nftlab.report.provenance import code
 from nftlab.report.scale import command
 
 _GREEK = dict(
@@ -106,11 +107,11 @@ def _line(texts: list[str]) -> str:
 
 
 def _provenance(report: Report) -> Iterator[str]:
-    sha = {job.job_key: job.git_sha or "no commit" for job in report.jobs}
+    sha = {job.job_key: job.git_sha or code(job) for job in report.jobs}
     for cell in report.cells:
         if cell.jobs:
-            code = ", ".join(dict.fromkeys(sha.get(key, "no commit") for key in cell.jobs))
-            yield f"% {_comment(cell.row)}, {_comment(cell.column)}: {cost(cell)}; jobs {' '.join(cell.jobs)}; code {_comment(code)}"
+            ran = ", ".join(dict.fromkeys(sha.get(key, "of no commit") for key in cell.jobs))
+            yield f"% {_comment(cell.row)}, {_comment(cell.column)}: {cost(cell)}; jobs {' '.join(cell.jobs)}; code {_comment(ran)}"
 
 
 def _comment(text: str) -> str:

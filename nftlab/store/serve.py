@@ -25,7 +25,7 @@ from nftlab.store.place import refuse_network
 if TYPE_CHECKING:
     from psycopg import Connection
 
-NAME = "nftlab"  # the database and its owner, who may do nothing else: superusers can run programs with the server's rights
+NAME = "nftlab"  # the database and its owner, who may make others and do nothing else: superusers can run programs with the server's rights
 _SUPERUSER = "postgres"  # its password never leaves the folder
 CONNECTIONS = 500  # a worker has two, and a third while a search proposes
 STARTING = 60.0  # seconds that a server may take until it answers, recovery after a crash included
@@ -50,6 +50,8 @@ def serve(folder: Path, *, host: str, port: int, ready: Callable[[str], None], s
     server.wait_until_ready(process)
     if process.poll() is None:
         say(f"the password is in {server.passfile}: other machines need a copy of it (chmod 600), named in the URL or as PGPASSFILE")
+        if server.one_role:
+            say(f"whoever has it may do all that the server may: {folder} is an older nftlab's; nftlab db copy to a new one ends it")
         if host in _OPEN:
             say(f"every machine that reaches port {port} may try it, and what is sent is not encrypted: for a trusted network only")
         ready(server.url)
@@ -64,6 +66,7 @@ class Server:
         self._folder, self._host, self._port = folder, host, port
         self._data = folder / "data"
         self.log, self.passfile, self._superusers = folder / "log", folder / "passfile", folder / "superuser-passfile"
+        self._unfinished = folder / ".unfinished"
         self._programs = _programs()
         self._servant = _servant()
 
@@ -73,23 +76,34 @@ class Server:
         host = socket.gethostname() if self._host in _OPEN else self._host
         return f"postgresql://{NAME}@{host}:{self._port}/{NAME}?passfile={quote(str(self.passfile))}"
 
+    @property
+    def one_role(self) -> bool:
+        """Whether the folder was made before the superuser had a role of its own."""
+        return not self._superusers.exists()
+
     def prepare(self) -> None:
-        """Makes the data folder and the password, if need be."""
+        """Makes the data folder and the passwords, if need be; what a killed start left unfinished is made anew."""
         try:
             self._data.mkdir(parents=True, exist_ok=True)
-            self.log.touch(mode=0o600)
+            log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             if self._servant:
-                for path in (self._data, self.log):
-                    os.chown(path, self._servant.pw_uid, self._servant.pw_gid)
+                os.fchown(log, self._servant.pw_uid, self._servant.pw_gid)
+                os.chown(self._data, self._servant.pw_uid, self._servant.pw_gid)
+            os.close(log)
             self._data.chmod(0o700)
+            if self._unfinished.exists():
+                for left in self._data.iterdir():
+                    shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+            if not (self._data / "PG_VERSION").exists():
+                self._unfinished.touch()
+                self._make()
+                self._unfinished.unlink()
+            # Who is let in is decided by the address that is listened at, and by the password. Moved there: what has that name is replaced.
+            rules = self._data / ".pg_hba.conf"
+            _write_secret(rules, "host all all all scram-sha-256", self._servant)
+            rules.replace(self._data / "pg_hba.conf")
         except OSError as error:
             raise DatabaseError(f"cannot make {self._data}: {error.strerror}", "name another folder with --dir") from None
-        if not (self._data / "PG_VERSION").exists():
-            self._make()
-        # Who is let in is decided by the address that is listened at, and by the password. Moved there: whatever has that name is replaced.
-        rules = self._folder / ".pg_hba.conf"
-        _write_secret(rules, "host all all all scram-sha-256", self._servant)
-        rules.replace(self._data / "pg_hba.conf")
 
     def start(self) -> subprocess.Popen[bytes]:
         """The server's process, its words in the log; it hears no Ctrl-C of ours."""
@@ -103,9 +117,7 @@ class Server:
         """Until it answers and has our role and database, or has ended."""
         import psycopg
 
-        role, passfile = (
-            (_SUPERUSER, self._superusers) if self._superusers.exists() else (NAME, self.passfile)
-        )  # else a folder made before there were two
+        role, passfile = (NAME, self.passfile) if self.one_role else (_SUPERUSER, self._superusers)
         deadline = time.monotonic() + STARTING
         while process.poll() is None:
             with suppress(psycopg.OperationalError):
@@ -129,7 +141,7 @@ class Server:
         if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [NAME]).fetchone():
             password = self.passfile.read_text().strip().rpartition(":")[2]
             coded = connection.pgconn.encrypt_password(password.encode(), NAME.encode(), b"scram-sha-256")  # the log may quote a sentence
-            connection.execute(SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(Identifier(NAME), Literal(coded.decode())))
+            connection.execute(SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(Identifier(NAME), Literal(coded.decode())))
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone():
             connection.execute(SQL("CREATE DATABASE {} OWNER {}").format(Identifier(NAME), Identifier(NAME)))
 

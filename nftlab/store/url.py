@@ -16,7 +16,13 @@ _HOW = "write sqlite:///PATH or postgresql://USER@HOST:PORT/NAME"
 # become the name of a file. sqlite:///PATH and ./PATH still reach a file of any name.
 _NEARLY = re.compile(r"postgres.*(:|@|//)|[\w+]+:/|\s*\w+\s*=|(//)?[^/]+:.*@", re.IGNORECASE | re.DOTALL)
 _ONE_AT = re.compile(r"[\w+]+://(?:[^:/]*(?::[^@]*)?@)?+[^@?]*(?:\?.*)?", re.DOTALL)  # as SQLAlchemy reads it, no @ in host and name
-_SECRET = re.compile(r"(pass(word|wd)?|pwd)$", re.IGNORECASE)  # sslpassword too; a passfile is none
+# libpq's parameters but for passwords, and SQLite's: any other may be a password to whoever wrote it
+_SHOWN = """
+host hostaddr port dbname user passfile service servicefile options application_name fallback_application_name client_encoding
+connect_timeout tcp_user_timeout keepalives keepalives_idle keepalives_interval keepalives_count target_session_attrs
+load_balance_hosts sslmode sslnegotiation sslcert sslkey sslrootcert sslcrl sslcrldir sslsni ssl_min_protocol_version
+ssl_max_protocol_version channel_binding require_auth requirepeer gssencmode krbsrvname gsslib mode cache uri timeout
+"""
 
 
 def default_url() -> str:
@@ -54,5 +60,5 @@ def shown(url: str | URL | None) -> str:
 
 
 def secret_keys(url: URL) -> list[str]:
-    """The parameters behind the ? that are passwords, also those that no driver knows: it was a password to whoever wrote it."""
-    return [name for name in url.query if _SECRET.search(name)]
+    """The parameters behind the ? that are passwords, or may be: no driver knows them."""
+    return [name for name in url.query if name not in _SHOWN.split()]

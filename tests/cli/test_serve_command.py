@@ -93,8 +93,9 @@ def refused(url: str, place: Path) -> None:
 
 
 def harmless(url: str) -> None:
-    """Whoever has the passfile owns the job table and no more: no program runs with the server's rights."""
+    """Whoever has the passfile owns the job table, may make another, and no more: no program runs with the server's rights."""
     with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE another")
         connection.execute("CREATE TABLE IF NOT EXISTS said (line text)")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("COPY said FROM PROGRAM 'id'")
@@ -117,6 +118,33 @@ def test_the_server_hears_no_secret_of_our_environment_and_follows_no_link(
         assert b"PATH=" in (environment := Path(f"/proc/{server}/environ").read_bytes())
         assert b"very secret" not in environment
     assert (precious.read_text(), rules.is_symlink()) == ("mine", False)
+
+
+@pytest.mark.ci
+def test_data_elsewhere_and_a_first_start_that_was_killed(place: Path, port: int) -> None:
+    """The folder of the data may be a link to a disk of its own; what initdb left half done is done again."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as disk:
+        Path(disk).chmod(0o755)
+        (Path(disk) / "data").mkdir()
+        place.mkdir(parents=True)
+        (place / "data").symlink_to(Path(disk) / "data")
+        (Path(disk) / "data" / "PG_VERSION").write_text("17\n")
+        (Path(disk) / "data" / "base").mkdir()
+        (place / ".unfinished").touch()
+        with served(place, port) as url:
+            assert url
+        assert (Path(disk) / "data" / "global" / "pg_control").exists()
+        assert not (place / ".unfinished").exists()
+
+
+@pytest.mark.ci
+def test_a_log_that_is_a_link_is_not_written_to(place: Path, invoke: Invoke, tmp_path: Path) -> None:
+    place.mkdir(parents=True)
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (place / "log").symlink_to(precious)
+    assert invoke("db", "serve", "--dir", place).exit_code == 69
+    assert precious.read_text() == "mine"
 
 
 @pytest.mark.ci

@@ -31,7 +31,8 @@ def bin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
     program(folder, "srun", "exit 0")
-    program(folder, "sbatch", f'cp "$1" {tmp_path}/script; printenv NFTLAB_DB >{tmp_path}/url; echo Submitted batch job 7')
+    told = f"printenv NFTLAB_DB >{tmp_path}/url; echo $(umask) $NFTLAB_UMASK >{tmp_path}/umask"
+    program(folder, "sbatch", f'cp "$1" {tmp_path}/script; {told}; echo Submitted batch job 7')
     return folder
 
 
@@ -62,9 +63,26 @@ def test_what_tasks_run_cannot_be_written_by_a_group(postgres: Engine, bin: Path
     try:
         launch(postgres, Request(2), logs)
         assert os.umask(0o002) == 0o002
+        assert (tmp_path / "umask").read_text() == "0022 2\n", "of what is submitted, and of what workers are to write"
     finally:
         os.umask(before)
     assert not [path for path in (logs, *logs.iterdir()) if path.stat().st_mode & 0o022]
+
+
+def test_a_worker_writes_files_as_whoever_submitted_it_does() -> None:
+    """The process that becomes a worker says which umask it has."""
+    program = (
+        "import os, nftlab.cluster.node as node; os.execv = lambda *a: print(oct(os.umask(0)), os.environ.get(node.UMASK)); node.work([])"
+    )
+    around = os.environ | {"NFTLAB_DB": URL, "NFTLAB_UMASK": "2"}
+    done = subprocess.run([sys.executable, "-c", program], env=around, capture_output=True, text=True, check=True)
+    assert done.stdout == "0o2 None\n"
+
+
+def test_a_folder_that_cannot_be_made_is_told(postgres: Engine, bin: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(ConfigError, match="NFTLAB_RUNS"):
+        launch(postgres, Request(2), tmp_path / "runs" / "slurm")
 
 
 def test_somebody_elses_folder_is_refused(postgres: Engine, bin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -314,3 +314,14 @@ def test_what_cannot_be_written_is_a_disk_error(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("in the way")
     with pytest.raises(DiskError, match="--out"):
         write(table(), tmp_path / "out")
+
+
+def test_code_of_no_commit_is_told_apart_from_changes_to_one() -> None:
+    jobs = Jobs()
+    for seed, digest in enumerate(("a" * 16, "b" * 16, "b" * 16)):
+        jobs.add({}, seed, git_sha=None, circumstances={"git_sha": None, "dirty": digest})
+    report = report_of(jobs, spec_of())
+    page, latex = render(report, "html"), render(report, "latex")
+    assert "code of no commit" in page
+    assert "uncommitted changes" not in page
+    assert f"code {'a' * 16} of no commit, {'b' * 16} of no commit" in latex

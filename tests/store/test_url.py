@@ -24,6 +24,7 @@ from nftlab.store.url import parse
         ("postgresql://host/lab?passwd=secret&pwd=secret&pass=secret", "postgresql://host/lab?pass=***&passwd=***&pwd=***"),
         ("postgresql://host/lab?password=secret&password=secret", "postgresql://host/lab?password=***"),
         ("postgresql://host/lab?passfile=file", "postgresql://host/lab?passfile=file"),
+        ("postgresql://host/lab?pasword=secret&sslmode=require", "postgresql://host/lab?pasword=***&sslmode=require"),
         ("sqlite:////data/lab.sqlite", "sqlite:////data/lab.sqlite"),
     ],
 )
