@@ -276,9 +276,14 @@ def cost_key(hypers: Hypers) -> str:
 
 
 def costly(hypers: Hypers) -> dict[str, Any]:
-    """What an epoch costs depends on this: the static fields but `epochs`, and those of `costing`."""
-    declared = _declared(type(hypers))
-    return {name: getattr(hypers, name) for name in (*static_of(hypers), *costing()) if name in declared and name != "epochs"}
+    """What an epoch costs depends on this: the static fields but `epochs`, and those of `costing` to a twentieth."""
+    shared = {name: value for name, value in static_of(hypers).items() if name != "epochs"}
+    return shared | {name: coarse(getattr(hypers, name)) for name in costing() if name in _declared(type(hypers))}
+
+
+def coarse(value: float | None) -> float | None:
+    """To a twentieth: a search tries shares that nobody needs to tell apart to know what they cost."""
+    return None if value is None else round(20 * value) / 20
 
 
 def costing() -> list[str]:

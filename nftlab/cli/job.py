@@ -155,7 +155,7 @@ def _change(verb: str, keys: list[str] | None, selectors: tuple[Any, ...], yes: 
     engine = to_read(db)
     rows = [_one(engine, key, db) for key in keys or []] or select(engine, *selectors)
     if verb == "rerun":
-        _refuse_running(rows)
+        _refuse_running(rows, db)
     ids = {row.job_id for row in rows if row.state in CHANGED_BY[verb]}
     if engine is None or not ids:
         return say(f"nothing to {verb}: {len(rows)} jobs found, none of them {' or '.join(CHANGED_BY[verb])}{_remedy(verb, rows)}")
@@ -165,10 +165,10 @@ def _change(verb: str, keys: list[str] | None, selectors: tuple[Any, ...], yes: 
     say(f"{changed} jobs {TOLD[verb]}")
 
 
-def _refuse_running(rows: list[JobRow]) -> None:
+def _refuse_running(rows: list[JobRow], db: str | None) -> None:
     """Raises UsageError when one of the jobs is in training: what it will come to is not there yet to be forgotten."""
     if running := [row.job_key for row in rows if row.state == "running"]:
-        first = f"nftlab job cancel {running[0]}{' …' if len(running) > 1 else ''}"
+        first = f"nftlab job cancel {running[0]}{' …' if len(running) > 1 else ''}{same_table(db)}"
         raise UsageError(f"{len(running)} of {len(rows)} jobs are running", f"{first} first, or choose others, as with --state done")
 
 

@@ -14,6 +14,7 @@ from nftlab.cli.output import bars, duration, emit, emit_json, number, printable
 from nftlab.errors import UsageError
 
 if TYPE_CHECKING:
+    from nftlab.store import Forecast
     from nftlab.worker.timing import Timed
 
 _ALWAYS = ("algorithm", "network", "dataset")
@@ -51,18 +52,23 @@ def measure(
             bar("measuring", len(found), len(kinds))
         stopped = wishes.exit_code if wishes.stop else 0
     found.sort(key=lambda timed: kinds.index(timed.kind))
+    _tell(found, expected(sweeps, db), as_json)
+    if code := stopped or int(any(timed.speed is None for timed in found)):
+        raise typer.Exit(code)
+
+
+def _tell(found: list[Timed], forecast: Forecast, as_json: bool) -> None:
     rows = [_row(timed) for timed in found]
-    forecast = expected(sweeps, db)
     if as_json:
         emit_json({"kinds": rows, "forecast": asdict(forecast)})
     else:
         if rows:
             _show(rows)
         emit(printable(told(forecast)))
+    if not found:
+        say("nothing to measure: of a search nothing is known before its sampler proposes")
     for why in dict.fromkeys(timed.why for timed in found if timed.why):
         say(f"not measured: {why}")
-    if code := stopped or int(any(timed.speed is None for timed in found)):
-        raise typer.Exit(code)
 
 
 def _row(timed: Timed) -> dict[str, Any]:
@@ -71,7 +77,7 @@ def _row(timed: Timed) -> dict[str, Any]:
 
     hypers, speed = build(timed.kind.config), timed.speed
     known = {"lanes": speed.lanes, "way": speed.way, "seconds": speed.seconds} if speed else dict.fromkeys(("lanes", "way", "seconds"))
-    return {"what": costly(hypers), "jobs": timed.kind.jobs, "epochs": timed.kind.jobs * hypers.epochs, **known}
+    return {"what": costly(hypers) | {"epochs": hypers.epochs}, "jobs": timed.kind.jobs, "epochs": timed.kind.jobs * hypers.epochs, **known}
 
 
 def _show(rows: list[dict[str, Any]]) -> None:

@@ -38,7 +38,7 @@ def preview(sweeps: list[Sweep], paths: list[str], as_json: bool, db: str | None
     for count in counts:
         if count["dropped"]:
             say(f"{count['sweep']}: {count['dropped']} jobs in the table are no longer asked for: launch needs --yes or another `name:`")
-    if forecast.unknown_jobs:
+    if forecast.unknown_jobs and any(sweep.trials for sweep in sweeps):  # of a search nothing is known yet
         say(f"to know what they cost on this machine: nftlab sweep measure {shlex.join(paths)}{same_table(db)}")
 
 

@@ -46,7 +46,7 @@ def _details(number: int, cell: Cell) -> Iterator[str]:
         rows = [_candidate(candidate, names, cell) for candidate in begun]
         yield from _table(_TRIALS, rows, chosen=[cell.chose(candidate) for candidate in begun])
     if waiting := len(cell.candidates) - len(begun):
-        yield f"<p>{waiting} {'more ' if begun else ''}trials have not begun.</p>"
+        yield f"<p>Trials that have not begun: {waiting}.</p>"
     if cell.chosen is not None:
         config = escape(" ".join(f"{name}={value}" for name, value in cell.chosen.config.items()))
         jobs = ", ".join(f'<a href="#job-{escape(key)}"><code>{escape(key)}</code></a>' for key in cell.jobs)

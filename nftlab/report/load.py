@@ -104,11 +104,17 @@ def _baseline(cursor: Cursor, rows: Sequence[Line], columns: Sequence[Line]) -> 
 
 
 def _check_sweeps(lines: Cursor, sweeps: Sequence[str]) -> None:
-    """A line whose sweep does not count for the report would be a hole for ever."""
+    """A line whose sweep does not count for the report would be a hole for ever; whether two patterns have one in common nobody knows."""
     for named in named_sweeps(lines):
         name = named.value
-        if isinstance(name, str) and not any(fnmatchcase(name, sweep) or fnmatchcase(sweep, name) or name == sweep for sweep in sweeps):
+        if isinstance(name, str) and not any(_overlap(name, sweep) for sweep in sweeps):
             named.fail(f"{show(name)} is not among the report's sweeps: {', '.join(sweeps)}{nearest(name, sweeps)}")
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two names or patterns may mean one sweep."""
+    both_patterns = all(set("*?[") & set(each) for each in (one, other))
+    return both_patterns or one == other or fnmatchcase(one, other) or fnmatchcase(other, one)
 
 
 def _published(cursor: Cursor, rows: Sequence[Line], columns: Sequence[Line]) -> tuple[Values, tuple[str, ...], str]:

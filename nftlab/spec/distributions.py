@@ -113,6 +113,8 @@ class Distribution:
             return None
         found = self.range()
         low, high = self.settle(found.low), self.settle(found.high)
+        if (high - low) / step >= most:
+            return None
         count = round((high - low) / step) + 1
         return [self.settle(low + i * step) for i in range(count)] if count <= most else None
 
@@ -121,6 +123,8 @@ class Distribution:
         if "q" not in self.args:
             return value
         step = self.args["q"]
+        if not math.isfinite(value / step):
+            return value  # so large that no step moves it
         multiple = round(value / step)
         return multiple * step if isinstance(step, int) else float(multiple * _exact(step))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, func, select, text
+from sqlalchemy import Connection, Engine, RowMapping, Table, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nftlab.errors import DatabaseError, UsageError
@@ -82,17 +83,23 @@ def _copy_studies(source: Engine, target: Engine, here: Connection, there: Conne
 def _copy(table: Table, into: Table, here: Connection, there: Connection, progress: Progress) -> int:
     """Copy one table, in chunks; the next row that is added there gets a number behind those copied."""
     total = here.execute(select(func.count()).select_from(table)).scalar_one()
-    add = (postgresql.insert if there.dialect.name == "postgresql" else sqlite.insert)(into)
+    postgres = there.dialect.name == "postgresql"
+    add = (postgresql.insert if postgres else sqlite.insert)(into)
     rows = here.execute(select(table).order_by(*table.primary_key), execution_options={"yield_per": CHUNK})
     done = 0
     for part in rows.mappings().partitions():
         # speeds and snapshots may be there without a sweep: those that are known there stay
-        there.execute(add.on_conflict_do_nothing(), [dict(row) for row in part])
+        there.execute(add.on_conflict_do_nothing(), [_portable(row) if postgres else dict(row) for row in part])
         done += len(part)
         progress(table.name, done, total)
-    if done and there.dialect.name == "postgresql":
+    if done and postgres:
         _count_on(into, there)
     return done
+
+
+def _portable(row: RowMapping) -> dict[str, Any]:
+    """A row as Postgres can hold it: without the one character that its texts cannot have, as the message of some crash may."""
+    return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in row.items()}
 
 
 def _count_on(into: Table, there: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, ColumnElement, Connection, Engine, Row, and_, cast, func, select, true
 
-from nftlab.hypers import build, cost_key, costing
+from nftlab.hypers import build, coarse, cost_key, costing
 from nftlab.store.runs import HOUR, now
 from nftlab.store.tables import OPEN, attempts, jobs, speeds
 
@@ -46,10 +47,11 @@ class Kind:
 
 @dataclass(frozen=True)
 class _Load:
-    """Jobs that cost the same per epoch, and the epochs that are left of them all."""
+    """Jobs that cost the same per epoch, the epochs that are left of them all, and how many jobs can train `together` with them."""
 
     jobs: int
     epochs: int
+    together: int
     cost_key: str | None  # None: a configuration that this nftlab cannot run
 
 
@@ -57,12 +59,14 @@ def cost_left(engine: Engine, *, sweep: str | None = None) -> Forecast:
     """What the queued and running jobs (of one `sweep`) will still cost."""
     mine = jobs.c.sweep == sweep if sweep is not None else true()
     groups = (  # by what the cost depends on: jobs are too many to be read one by one
-        select(func.min(jobs.c.config).label("config"), func.count().label("jobs"), func.sum(jobs.c.epoch).label("done"))
+        select(jobs.c.pack_key, func.min(jobs.c.config).label("config"), func.count().label("jobs"), func.sum(jobs.c.epoch).label("done"))
         .where(mine, jobs.c.state.in_(OPEN))
         .group_by(jobs.c.pack_key, *(_value(engine, name) for name in costing()))
     )
     with engine.connect() as connection:
-        loads = [_load(json.loads(row.config), row.jobs, row.done) for row in connection.execute(groups)]
+        rows = connection.execute(groups).all()
+        together = _together((row.pack_key, row.jobs) for row in rows)
+        loads = [_load(json.loads(row.config), row.jobs, row.done, together[row.pack_key]) for row in rows]
         return _forecast(connection, loads)
 
 
@@ -72,7 +76,7 @@ def kinds_of(sweeps: Iterable[Sweep]) -> list[Kind]:
     costs = costing()
     for sweep in sweeps:
         for trial in sweep.trials:
-            like = trial.pack_key, *(trial.config.get(name) for name in costs)
+            like = trial.pack_key, *(coarse(trial.config.get(name)) for name in costs)
             config, count = counted.get(like, (trial.config, 0))
             counted[like] = config, count + len(sweep.seeds)
     return [Kind(config, like[0], count) for like, (config, count) in counted.items()]
@@ -85,8 +89,9 @@ def cost_of(engine: Engine | None, sweeps: Sequence[Sweep]) -> Forecast:
     to_propose = sum((sweep.asked - len(sweep.trials)) * len(sweep.seeds) for sweep in sweeps)
     if engine is None:
         return Forecast(unknown_jobs=sum(kind.jobs for kind in kinds) + to_propose)
+    together = _together((kind.pack_key, kind.jobs) for kind in kinds)
     with engine.connect() as connection:
-        found = _forecast(connection, [_load(kind.config, kind.jobs, 0) for kind in kinds])
+        found = _forecast(connection, [_load(kind.config, kind.jobs, 0, together[kind.pack_key]) for kind in kinds])
         return replace(found, unknown_jobs=found.unknown_jobs + to_propose)
 
 
@@ -97,32 +102,49 @@ def _value(engine: Engine, name: str) -> ColumnElement[Any]:
     return cast(jobs.c.config, JSON)[name].as_string()
 
 
-def _load(config: Mapping[str, Any], count: int, done: int) -> _Load:
+def _together(counted: Iterable[tuple[str, int]]) -> Counter[str]:
+    """Jobs by pack key."""
+    found = Counter[str]()
+    for pack_key, count in counted:
+        found[pack_key] += count
+    return found
+
+
+def _load(config: Mapping[str, Any], count: int, done: int, together: int) -> _Load:
     try:
         hypers = build(config)
     except ValueError:
-        return _Load(count, 0, None)
-    return _Load(count, max(count * hypers.epochs - done, 0), cost_key(hypers))
+        return _Load(count, 0, together, None)
+    return _Load(count, max(count * hypers.epochs - done, 0), together, cost_key(hypers))
 
 
 def _forecast(connection: Connection, loads: Sequence[_Load]) -> Forecast:
-    best, workers = _best(connection), _workers(connection)
-    told = [(load.epochs, best[load.cost_key]) for load in loads if load.cost_key in best]
+    known, workers = _known(connection), _workers(connection)
+    told = [(load.epochs, _best(known[load.cost_key], load.together)) for load in loads if load.cost_key in known]
     mean, low, high = (
         round(sum(epochs * share(speed) for epochs, speed in told) / HOUR, 6)
         for share in (attrgetter("seconds"), attrgetter("low"), attrgetter("high"))
     )
-    unknown = sum(load.jobs for load in loads if load.cost_key not in best)
+    unknown = sum(load.jobs for load in loads if load.cost_key not in known)
     devices = tuple(sorted({speed.device for _, speed in told}))
     return Forecast(mean, low, high, unknown, workers, round(mean / max(1, workers), 6), devices)
 
 
-def _best(connection: Connection) -> dict[str | None, Row[Any]]:
-    """The speed to count with, by cost key: on the device seen last the fastest, what was observed before what was measured."""
+def _known(connection: Connection) -> dict[str | None, list[Row[Any]]]:
+    """The speeds by cost key, those on the device that was seen last."""
     rows = connection.execute(select(speeds).order_by(speeds.c.at, speeds.c.device)).all()
     last = {row.cost_key: row.device for row in rows}  # of several the later one stays
-    mine = [row for row in rows if row.device == last[row.cost_key]]
-    return {row.cost_key: row for row in sorted(mine, key=lambda row: (row.epochs > 0, -row.seconds))}
+    found: dict[str | None, list[Row[Any]]] = {}
+    for row in rows:
+        if row.device == last[row.cost_key]:
+            found.setdefault(row.cost_key, []).append(row)
+    return found
+
+
+def _best(speeds: Sequence[Row[Any]], together: int) -> Row[Any]:
+    """The one to count with: the fastest of those packs that so many jobs can fill, what was observed before what was measured."""
+    fitting = [row for row in speeds if row.lanes <= together] or speeds
+    return max(fitting, key=lambda row: (row.epochs > 0, -row.seconds))
 
 
 def _workers(connection: Connection) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, select, text
 from nftlab.errors import UsageError
 from nftlab.store.engine import writing
 from nftlab.store.runs import now
-from nftlab.store.sql import SQLITE_NEXT_JOB
+from nftlab.store.sql import SQLITE_LAST
 from nftlab.store.steering import never_launched
 from nftlab.store.studies import forget_study
 from nftlab.store.tables import ACCEPTED, attempts, epoch_rows, jobs, proposals, sweeps, transitions
@@ -52,15 +52,15 @@ def delete(engine: Engine, name: str) -> Toll:
 
 def _toll(connection: Connection, name: str) -> Toll:
     """What goes, its rows locked: nothing is claimed, launched or proposed of it meanwhile."""
-    sweep = connection.execute(select(sweeps).where(sweeps.c.name == name).with_for_update()).first()
+    sweep = connection.execute(select(sweeps).where(sweeps.c.name == name).with_for_update(key_share=True)).first()
     if sweep is None:
         raise never_launched(connection, name)
-    query = select(jobs.c.state, jobs.c.seconds).where(jobs.c.sweep == name).order_by(jobs.c.id).with_for_update()
+    query = select(jobs.c.state, jobs.c.seconds).where(jobs.c.sweep == name).order_by(jobs.c.id).with_for_update(key_share=True)
     rows = connection.execute(query).all()
     if running := sum(row.state == "running" for row in rows):
-        raise UsageError(f"{running} jobs of sweep {name!r} are running", f"nftlab sweep cancel {name}, then delete it")
+        raise UsageError(f"{running} jobs of sweep {name!r} are running", "cancel it first (nftlab sweep cancel)")
     if sweep.proposer is not None and sweep.proposer_until > now(connection):  # it would leave a study behind that nobody knows
-        raise UsageError(f"a worker proposes for sweep {name!r} at this moment", f"nftlab sweep stop {name}, then delete it in a minute")
+        raise UsageError(f"a worker proposes for sweep {name!r} at this moment", "stop it (nftlab sweep stop), then delete it in a minute")
     return Toll(len(rows), sum(row.state in ACCEPTED for row in rows), sum(row.seconds for row in rows))
 
 
@@ -72,10 +72,10 @@ def _searched(connection: Connection, name: str) -> bool:
 
 
 def _count_on(connection: Connection) -> None:
-    """Never give a number to two jobs: a worker that still trains one of the deleted would pass for the other's.
+    """Never give a number to two jobs, or to two attempts: a worker that still trains one of the deleted would pass for the other's.
 
     Postgres' sequences see to it; SQLite counts from the largest id that is there, so the largest that there was is kept in its file.
     """
     if connection.dialect.name == "sqlite":
-        last = connection.execute(text(SQLITE_NEXT_JOB)).scalar_one() - 1
+        last = max(connection.execute(text(f"SELECT {SQLITE_LAST.format(table=name)}")).scalar_one() for name in ("jobs", "attempts"))
         connection.exec_driver_sql(f"PRAGMA user_version = {last}")

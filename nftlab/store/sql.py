@@ -28,7 +28,7 @@ _AND_RECORDED = f"""
 SELECT claimed.*, tries.id AS attempt_id FROM claimed JOIN tries ON tries.job_id = claimed.id"""
 
 # SQLite counts rows from the largest id that is there; where a sweep was deleted, from the largest that there was (store/removal.py)
-SQLITE_NEXT_JOB = "SELECT max(coalesce(max(id), 0), (SELECT user_version FROM pragma_user_version)) + 1 FROM jobs"
+SQLITE_LAST = "(SELECT max(coalesce(max(id), 0), (SELECT user_version FROM pragma_user_version)) FROM {table})"
 
 WORDS: dict[str, dict[str, str]] = {
     "sqlite": {
@@ -43,7 +43,8 @@ WORDS: dict[str, dict[str, str]] = {
         "alone": _ALONE,
         "least": "min",
         "greatest": "max",
-        "next_job": f"({SQLITE_NEXT_JOB})",
+        "next_job": SQLITE_LAST.format(table="jobs") + " + 1",
+        "next_attempt": SQLITE_LAST.format(table="attempts") + " + row_number() OVER ()",
         "lock": "",  # the transaction began IMMEDIATE: it is the only writer
         "skip_locked": "",
         "claimed_as": "",  # what a claim and a finish leave in the other tables follows in the same transaction
@@ -62,7 +63,8 @@ WORDS: dict[str, dict[str, str]] = {
         "least": "least",
         "greatest": "greatest",
         "next_job": "DEFAULT",  # of its sequence
-        "lock": "FOR UPDATE",
+        "next_attempt": "nextval(pg_get_serial_sequence('attempts', 'id'))",
+        "lock": "FOR NO KEY UPDATE",  # workers that record refer to the sweep's row: they must not wait for who waits for them
         "skip_locked": "FOR UPDATE SKIP LOCKED",
         "claimed_as": ", claimed AS (",
         "and_recorded": _AND_RECORDED,
@@ -152,8 +154,8 @@ TEMPLATES: dict[str, str] = {
         SELECT config, pack_key, {alone} AS alone, priority FROM jobs WHERE {ready} AND {unskipped}
         ORDER BY priority DESC, id LIMIT 1""",
     "attempt": """
-        INSERT INTO attempts (job_id, token, worker, host, pid, started_at, circumstances)
-        SELECT id, token, :worker, :host, :pid, {now}, :circumstances FROM jobs WHERE id {among}
+        INSERT INTO attempts (id, job_id, token, worker, host, pid, started_at, circumstances)
+        SELECT {next_attempt}, id, token, :worker, :host, :pid, {now}, :circumstances FROM jobs WHERE id {among}
         RETURNING id, job_id""",
     "claimed": """
         INSERT INTO transitions (job_id, source, target, who, host, why, at, token)

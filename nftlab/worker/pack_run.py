@@ -11,7 +11,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from nftlab.errors import DatabaseError, FencedError
-from nftlab.store import Claim, EpochRow, JobRow, Outcome, jobs
+from nftlab.store import Claim, EpochRow, JobRow, Outcome, story
 from nftlab.worker import blame, shelf
 from nftlab.worker.messages import Away, Back, Drop, Ended, Epoch, Failed, Join, Note, Recorded, Report, Stop, Train
 from nftlab.worker.pack_size import Choice, Pace
@@ -244,9 +244,9 @@ class PackRun:
             self.trainer.tell(Drop(frozenset(claim.attempt_id for claim in gone)))
 
     def _nobodys(self, claim: Claim) -> bool:
-        """Whether a job that is no longer ours was cancelled, or deleted with its sweep; one of its key and another number is another."""
-        states = [row.state for row in jobs(self.session.engine, key=claim.job_key) if row.job_id == claim.job_id]
-        return states in ([], ["cancelled"])
+        """Whether our attempt at a job that is no longer ours was ended by a cancel, whatever came then, or deleted with its sweep."""
+        tries = story(self.session.engine, claim.job_key)["attempts"]
+        return [attempt["cause"] for attempt in tries if attempt["id"] == claim.attempt_id] in ([], ["cancel"])
 
     def _obey(self) -> None:
         signals = self.session.signals

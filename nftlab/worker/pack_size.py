@@ -134,7 +134,7 @@ class Sizes:
         remember(self._engine, device, kind, answer.speeds)
         speeds = self._known(device, kind)
         took = time.monotonic() - began
-        self._say(f"{_what(order.config)}: {verdict(answer.speeds, speeds)} (measured in {took:.1f} s)")
+        self._say(f"{what(order.config)}: {verdict(answer.speeds, speeds)} (measured in {took:.1f} s)")
         return speeds
 
 
@@ -184,5 +184,6 @@ def _single(device: str) -> str:
     return "apart-graph" if device.startswith("cuda") else "apart"
 
 
-def _what(config: Mapping[str, Any]) -> str:
+def what(config: Mapping[str, Any]) -> str:
+    """A kind of job in a few words."""
     return f"{config['network']} {config['algorithm']} on {config['dataset']}"

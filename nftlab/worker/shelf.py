@@ -26,7 +26,7 @@ def clear_attempt(runs: Path, claim: Claim) -> None:
 def kept_at(runs: Path, noted: str) -> Path:
     """Where a checkpoint is that the table notes under another path if the runs folder was copied or is mounted elsewhere by now."""
     path = Path(noted)
-    return path if path.exists() else runs.joinpath("checkpoints", *path.parts[-3:])
+    return path if os.path.exists(path) else runs.joinpath("checkpoints", *path.parts[-3:])
 
 
 def forget_earlier(runs: Path, claim: Claim) -> None:

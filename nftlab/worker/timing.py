@@ -11,17 +11,17 @@ from sqlalchemy import Engine
 
 from nftlab.speeds import Speed, fastest
 from nftlab.store import Kind
-from nftlab.worker.blame import UnloadableError
+from nftlab.worker.blame import SickNodeError
 from nftlab.worker.budget import Wishes
 from nftlab.worker.handle import TrainerHandle
 from nftlab.worker.options import WorkerOptions
-from nftlab.worker.pack_size import Sizes
+from nftlab.worker.pack_size import Sizes, what
 from nftlab.worker.warm import WarmTrainer
 
 
 @dataclass(frozen=True)
 class Timed:
-    """A kind and the speed that a worker here would train it at; None: `why` there is none."""
+    """A kind and the speed of the pack that a worker here would choose for it; None: `why` there is none."""
 
     kind: Kind
     speed: Speed | None
@@ -56,9 +56,9 @@ def _timed(warm: WarmTrainer, sizes: Sizes, kind: Kind, together: int) -> Timed:
     assert warm.ready is not None  # it was started
     try:
         warm.load(kind.config["dataset"], kind.config.get("data_share", 1.0))
-    except UnloadableError as error:
-        return Timed(kind, None, str(error))
+    except SickNodeError as error:  # an UnloadableError, or the trainer died: the next kind has a new one
+        return Timed(kind, None, str(error).splitlines()[-1])
     head = {"config": kind.config, "pack_key": kind.pack_key, "alone": False}
     choice = sizes.choose(head, max(together, 2), warm.ready)  # of one job alone a worker measures nothing
     speed = fastest(choice.speeds, together)
-    return Timed(kind, speed, "" if speed else "it could not be measured")
+    return Timed(kind, speed, "" if speed else what(kind.config))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,12 @@ def test_a_pattern_names_several_and_a_scaled_report_their_copies() -> None:
     assert [cell.n for cell in cells(searched(), spec)] == [3, 3]
     assert [cell.mean for cell in cells([*searched(), *searched("-at-0.05")], at_scale(spec, 0.05))] == [10.0, 6.0]
     assert [cell.n for cell in cells(searched(), at_scale(spec, 0.05))] == [0, 0]
+
+
+def test_two_patterns_may_mean_one_sweep() -> None:
+    text = TABLE.split("sweeps:")[0] if "sweeps:" in TABLE else TABLE
+    rows = 'rows: {sweep: {random: "*-random", TPE: search-tpe}}'
+    assert spec_of(re.sub("rows: .*", rows, text) + '\nsweeps: ["search-*"]\n').rows[0].label == "random"
 
 
 def test_jobs_of_other_sweeps_are_outside_the_report() -> None:

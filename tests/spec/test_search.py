@@ -56,6 +56,11 @@ def found(text: str) -> Search:
             GRID + "metric: {name: test/loss}\nnftlab: {pruner: {name: median}}",
             ["3:1: metric: a pruner would choose by the test set; write metric: {name: val/loss}"],
         ),
+        (
+            "method: bayes\nrun_cap: 5\nparameters:\n  lr: {distribution: q_uniform, min: 0.01, max: 1.0e+308, q: 0.001}\n"
+            "  epochs: {value: 0}\n",
+            ["5:"],
+        ),
         (GRID + "nftlab: {pruner: {name: hyperband}}", ["3:10: nftlab.pruner: max_resource must be given"]),
         (GRID + "nftlab: {pruner: {name: threshold}}", ["3:10: nftlab.pruner: threshold needs lower, upper or both"]),
         (GRID + "nftlab: {pruner: {name: median, interval_steps: 0}}", ["3:49: nftlab.pruner.interval_steps: 0 is below 1"]),

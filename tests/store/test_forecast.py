@@ -49,6 +49,18 @@ def test_lanes_of_one_program_may_cost_differently(engine: Engine) -> None:
     assert cost_left(engine) == cost_of(engine, [sweep]) == Forecast(24.0, 12.0, 72.0, 0, 0, 24.0, ("gpu",))
 
 
+def test_shares_that_hardly_differ_are_one_kind(engine: Engine) -> None:
+    head = "name: drawn\nmethod: random\nrun_cap: 200\nparameters:\n  algorithm: {value: nft}\n  ratio_simp: {min: 0.1, max: 0.9}\n"
+    sweep = load_text(head + "nftlab: {seeds: 1}\n")
+    kinds = kinds_of([sweep])
+    assert len(kinds) == len({cost_key(build(kind.config)) for kind in kinds}) == 17, "0.1, 0.15, … 0.9"
+    launch(engine, sweep, code=CODE)
+    for kind in kinds:
+        remember(engine, "gpu", cost_key(build(kind.config)), [speed(0.01)])
+    assert cost_left(engine) == cost_of(engine, [sweep])
+    assert cost_left(engine).unknown_jobs == 0
+
+
 def test_only_the_epochs_that_are_left_cost(engine: Engine, queue: Queue) -> None:
     for key in KEYS:
         remember(engine, "gpu", key, [speed(0.01)])
@@ -78,18 +90,21 @@ def test_the_clock_runs_slower_for_live_workers_only(engine: Engine, queue: Queu
 
 
 def test_the_fastest_of_the_device_seen_last_counts(engine: Engine) -> None:
-    one = make_sweep(trials=1, seeds=1)
+    one = make_sweep(trials=1, seeds=16)
     remember(engine, "new", KEYS[0], [speed(0.03, lanes=1), speed(0.01, lanes=8), speed(0.02, lanes=16)])
     remember(engine, "old", KEYS[0], [speed(0.04)])
     sql(engine, "UPDATE speeds SET at = at - 60 WHERE device = 'old'")
-    assert cost_of(engine, [one]) == Forecast(2.0, 1.0, 6.0, 0, 0, 2.0, ("new",))
+    assert cost_of(engine, [one]) == Forecast(32.0, 16.0, 96.0, 0, 0, 32.0, ("new",))
+    assert cost_of(engine, [make_sweep(trials=1, seeds=1)]).device_hours == 6.0, "one job fills no pack of eight"
+    launch(engine, make_sweep("single", trials=1, seeds=1), code=CODE)
+    assert cost_left(engine).device_hours == 6.0
     sql(engine, "UPDATE speeds SET at = at + 120 WHERE device = 'old'")
-    assert cost_of(engine, [one]) == Forecast(8.0, 4.0, 24.0, 0, 0, 8.0, ("old",))
+    assert cost_of(engine, [one]) == Forecast(128.0, 64.0, 384.0, 0, 0, 128.0, ("old",))
 
 
 def test_what_was_observed_goes_before_what_was_measured(engine: Engine) -> None:
     remember(engine, "gpu", KEYS[0], [speed(0.001, epochs=0, lanes=64), speed(0.01, lanes=8), speed(0.03, epochs=0, lanes=1)])
-    assert cost_of(engine, [make_sweep(trials=1, seeds=1)]).device_hours == 2.0
+    assert cost_of(engine, [make_sweep(trials=1, seeds=64)]).device_hours == 128.0
 
 
 def test_a_configuration_that_this_code_cannot_run_is_unknown(engine: Engine) -> None:

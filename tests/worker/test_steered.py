@@ -73,9 +73,10 @@ def test_a_deleted_sweep_is_let_go_and_its_namesake_trained(lab: Lab) -> None:
 
 
 @pytest.mark.ci
-def test_a_job_that_is_cancelled_and_queued_again_before_its_worker_hears_of_it(lab: Lab) -> None:
-    lab.sweep("again", **LONG | {"batch_size": 16})  # an epoch of seconds, so that there is a place for it before it is over
-    worker = lab.start(pack=2)
+@pytest.mark.parametrize("places", [1, 2])
+def test_a_job_that_is_cancelled_and_queued_again_before_its_worker_hears_of_it(lab: Lab, places: int) -> None:
+    lab.sweep("again", **LONG | {"batch_size": 16})  # an epoch of seconds, so that with two places there is one for it before it is over
+    worker = lab.start(pack=places)
     lab.until(lambda: lab.jobs()[0].state == "running")
     lab.queue.cancel([lab.jobs()[0].job_id])
     lab.queue.retry([lab.jobs()[0].job_id])

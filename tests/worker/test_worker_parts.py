@@ -138,6 +138,8 @@ def test_a_checkpoint_is_found_where_the_runs_folder_is_now(tmp_path: Path) -> N
     there = tmp_path / "before" / "checkpoints" / "key" / "1" / "epoch-000001.safetensors"
     here = tmp_path / "now" / "checkpoints" / "key" / "1" / there.name
     assert kept_at(tmp_path / "now", str(there)) == here
+    not_to_be_looked_at = tmp_path / ("x" * 300) / "checkpoints" / "key" / "1" / there.name  # as in a folder that is closed to us
+    assert kept_at(tmp_path / "now", str(not_to_be_looked_at)) == here
     there.parent.mkdir(parents=True)
     there.touch()
     assert kept_at(tmp_path / "now", str(there)) == there
