@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +19,7 @@ def aside(path: Path, end: str = "") -> Iterator[BinaryIO]:
         with open(path, "wb") as file:
             yield file
         return
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{end}")
+    beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}{end}")
     with open(beside, "xb") as file:
         try:
             yield file

@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from operator import ge, gt, le, lt
 from typing import Any, ClassVar, get_type_hints
@@ -272,13 +272,14 @@ def static_of(hypers: Hypers) -> dict[str, Any]:
 
 def cost_key(hypers: Hypers) -> str:
     """Names trials that cost the same per epoch, by 16 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(costly(hypers), sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(cost_factors(hypers), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def costly(hypers: Hypers) -> dict[str, Any]:
-    """What an epoch costs depends on this: the static fields but `epochs`, and those of `costing` to a twentieth."""
-    shared = {name: value for name, value in static_of(hypers).items() if name != "epochs"}
-    return shared | {name: coarse(getattr(hypers, name)) for name in costing() if name in _declared(type(hypers))}
+def cost_factors(hypers: Hypers) -> dict[str, Any]:
+    """What an epoch costs depends on this: the static fields but `epochs`, and to a twentieth those that `costs`."""
+    kept = {name: field.metadata for name, (field, _) in _declared(type(hypers)).items() if name != "epochs"}
+    values = {name: getattr(hypers, name) for name, data in kept.items() if data["static"] or data["costs"]}
+    return {name: coarse(value) if kept[name]["costs"] else value for name, value in values.items()}
 
 
 def coarse(value: float | None) -> float | None:
@@ -286,10 +287,19 @@ def coarse(value: float | None) -> float | None:
     return None if value is None else round(20 * value) / 20
 
 
-def costing() -> list[str]:
+def lane_cost_factors() -> list[str]:
     """The fields, of all algorithms, in which the lanes of a pack may differ and which change what an epoch costs."""
     declared = [item for cls in ALGORITHMS.values() for item in _declared(cls).items()]
     return list(dict.fromkeys(name for name, (field, _) in declared if field.metadata["costs"]))
+
+
+def differing(configs: Iterable[Mapping[str, Any]], always: Collection[str] = ()) -> list[str]:
+    """The parameters that tell configurations apart, and those to show `always`; one that only some have differs by its values alone."""
+    found: dict[str, set[str]] = {}
+    for config in configs:
+        for name, value in config.items():
+            found.setdefault(name, set()).add(repr(value))
+    return [name for name, seen in found.items() if name in always or len(seen) > 1]
 
 
 def nearest(word: str, allowed: Collection[str]) -> str:

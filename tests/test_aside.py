@@ -36,8 +36,8 @@ def test_a_link_is_neither_followed_nor_kept(tmp_path: Path, monkeypatch: pytest
     with aside(path) as file:
         file.write(b"new")
     assert (precious.read_text(), path.read_text(), path.is_symlink()) == ("mine", "new", False)
-    monkeypatch.setattr(module.secrets, "token_hex", lambda count: "guessed")
-    (tmp_path / ".a.txt.guessed").symlink_to(precious)
+    monkeypatch.setattr(module.os, "urandom", lambda count: b"seen")
+    (tmp_path / ".a.txt.7365656e").symlink_to(precious)
     with pytest.raises(FileExistsError), aside(path):
         pass
     assert precious.read_text() == "mine"

@@ -10,8 +10,9 @@ import typer
 from nftlab.cli.database import to_write
 from nftlab.cli.forecast import expected, told
 from nftlab.cli.options import Db, Json
-from nftlab.cli.output import bars, duration, emit, emit_json, number, printable, say, table, written
+from nftlab.cli.output import bars, cells, duration, emit, emit_json, number, printable, say, table
 from nftlab.errors import UsageError
+from nftlab.hypers import build, cost_factors, differing
 
 if TYPE_CHECKING:
     from nftlab.store import Forecast
@@ -73,20 +74,29 @@ def _tell(found: list[Timed], forecast: Forecast, as_json: bool) -> None:
 
 def _row(timed: Timed) -> dict[str, Any]:
     """A kind: what it is, how many jobs and lane-epochs there are of it, and how fast."""
-    from nftlab.hypers import build, costly
-
     hypers, speed = build(timed.kind.config), timed.speed
     known = {"lanes": speed.lanes, "way": speed.way, "seconds": speed.seconds} if speed else dict.fromkeys(("lanes", "way", "seconds"))
-    return {"what": costly(hypers) | {"epochs": hypers.epochs}, "jobs": timed.kind.jobs, "epochs": timed.kind.jobs * hypers.epochs, **known}
+    return {
+        "what": cost_factors(hypers) | {"epochs": hypers.epochs},
+        "jobs": timed.kind.jobs,
+        "epochs": timed.kind.jobs * hypers.epochs,
+        **known,
+    }
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
     """The kinds under the parameters in which they differ."""
-    names = list(dict.fromkeys(name for row in rows for name in row["what"]))
-    names = [name for name in names if name in _ALWAYS or len({repr(row["what"][name]) for row in rows if name in row["what"]}) > 1]
+    names = differing((row["what"] for row in rows), always=_ALWAYS)
     texts = []
     for row in rows:
         seconds = row["seconds"]
-        what = [written(row["what"].get(name, "–")) for name in names]
-        texts.append([*what, row["jobs"], row["lanes"] or "–", number(seconds, 3), duration(seconds and row["epochs"] * seconds)])
+        texts.append(
+            [
+                *cells(row["what"], names),
+                row["jobs"],
+                row["lanes"] or "–",
+                number(seconds, 3),
+                duration(seconds and row["epochs"] * seconds),
+            ]
+        )
     table([*names, *_FIGURES], texts, right=_FIGURES)

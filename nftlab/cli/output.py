@@ -144,15 +144,6 @@ def written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def differing(configs: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The parameters that tell configurations apart, and always the algorithm; one that only some have differs by its values alone."""
-    found: dict[str, set[str]] = {}
-    for config in configs:
-        for name, value in config.items():
-            found.setdefault(name, set()).add(repr(value))
-    return [name for name, seen in found.items() if name == "algorithm" or len(seen) > 1]
-
-
 def cells(config: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     """A configuration's values for a table; `–` where it has no such parameter."""
     return [written(config[name]) if name in config else "–" for name in names]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from nftlab.cli.database import same_table
 from nftlab.cli.forecast import expected, told
-from nftlab.cli.output import cells, differing, emit, emit_json, printable, say, table
+from nftlab.cli.output import cells, emit, emit_json, printable, say, table
 from nftlab.cli.pruning import judged
 from nftlab.errors import DatabaseError, SchemaError
+from nftlab.hypers import differing
 
 if TYPE_CHECKING:
     from nftlab.spec import Sweep
@@ -57,7 +58,7 @@ def _configurations(sweep: Sweep) -> None:
     if sweep.search:
         return emit(f"proposed by {sweep.search.sampler.name} while workers train: none is known yet")
     configs = [trial.config for trial in sweep.trials]
-    names = differing(configs)
+    names = differing(configs, always=("algorithm",))
     rows = [[number, *cells(config, names)] for number, config in enumerate(configs, start=1)]
     if len(rows) > 2 * ENDS:
         rows = [*rows[:ENDS], ["…"] * (len(names) + 1), *rows[-ENDS:]]

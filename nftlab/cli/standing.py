@@ -10,8 +10,9 @@ from nftlab.cli import pruning
 from nftlab.cli.database import to_read
 from nftlab.cli.forecast import told
 from nftlab.cli.options import Db, Json, Name, sweep_name
-from nftlab.cli.output import cells, differing, duration, emit, emit_json, number, printable, table
+from nftlab.cli.output import cells, duration, emit, emit_json, number, printable, table
 from nftlab.errors import NotFoundError, SpecError
+from nftlab.hypers import differing
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -61,7 +62,7 @@ def show(name: Name, as_json: Json = False, db: Db = None) -> None:
         return emit_json(found | told_of | {"best": [_as_dict(rank, trial) for rank, trial in enumerate(best, 1)]})
     emit(printable("\n".join(_lines(found, forecast, file))))
     if best:
-        _ranking(found["metric"], best, differing(trial.config for trial in trials))
+        _ranking(found["metric"], best, differing((trial.config for trial in trials), always=("algorithm",)))
 
 
 def _pruned(found: Mapping[str, Any]) -> Sweep | None:

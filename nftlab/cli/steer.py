@@ -66,7 +66,7 @@ def delete(name: Name, yes: Yes = False, db: Db = None) -> None:
     from nftlab import store
 
     engine, sweep = _table(name, db), sweep_name(name)
-    goes = store.toll(engine, sweep)
+    goes = store.contents(engine, sweep)
     what = f"{goes.jobs} jobs, {goes.finished} finished results and {duration(goes.seconds)} of training"
     if not agreed(f"delete sweep {sweep} with {what}", yes):
         raise typer.Exit(1)

@@ -48,7 +48,7 @@ def launch(engine: Engine, request: Request, logs: Path) -> Array:
     _secure(logs)
     executor = SlurmExecutor(logs)
     executor.update_parameters(**request.parameters())
-    with _environment(engine), _ours_alone():
+    with _submitting(engine):
         try:
             placed = executor.map_array(work, [request.worker()] * request.workers)
         except FailedJobError as refused:
@@ -85,29 +85,21 @@ def _secure(folder: Path) -> None:
 
 
 @contextmanager
-def _ours_alone() -> Iterator[None]:
-    """New files cannot be written to by others, whatever the umask; the tasks, which inherit it, are told what it was."""
-    before = os.umask(0o777)
-    os.umask(before | _OTHERS)
-    os.environ[UMASK] = f"{before:o}"
+def _submitting(engine: Engine) -> Iterator[None]:
+    """The environment that tasks inherit, and a umask by which nobody else can write to what they run; what it was they are told."""
+    umask = os.umask(0o777)
+    os.umask(umask | _OTHERS)
+    told = {"NFTLAB_DB": engine.url.render_as_string(hide_password=False), UMASK: f"{umask:o}"}
+    before = {name: os.environ.pop(name, None) for name in told}
+    os.environ |= told
     try:
         yield
     finally:
-        os.umask(before)
-        del os.environ[UMASK]
-
-
-@contextmanager
-def _environment(engine: Engine) -> Iterator[None]:
-    before = os.environ.get("NFTLAB_DB")
-    os.environ["NFTLAB_DB"] = engine.url.render_as_string(hide_password=False)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["NFTLAB_DB"]
-        else:
-            os.environ["NFTLAB_DB"] = before
+        os.umask(umask)
+        for name, value in before.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
 
 
 def _reason(said: str) -> str:

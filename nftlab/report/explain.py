@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nftlab.errors import NotFoundError
-from nftlab.hypers import nearest
+from nftlab.hypers import differing, nearest
 from nftlab.report.build import Report, SweepFile
 from nftlab.report.cells import Cell
 from nftlab.report.curves import VALIDATION, series
@@ -14,7 +14,7 @@ from nftlab.report.export import cell_dict
 from nftlab.report.layout import ours, published_text, signed, states
 from nftlab.report.model import CHOICES, METRICS, Line
 from nftlab.report.notes import sweep_notes
-from nftlab.report.provenance import around, code, differing, job_dict, settings, sweep_lines
+from nftlab.report.provenance import around, code, job_dict, settings, sweep_lines
 
 if TYPE_CHECKING:
     from nftlab.store import JobRow

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from nftlab.hypers import differing
 from nftlab.report.build import Report
 from nftlab.report.cells import Cell
 from nftlab.report.choice import Candidate
 from nftlab.report.layout import ours
 from nftlab.report.model import CHOICES
-from nftlab.report.provenance import around, code, differing, settings
+from nftlab.report.provenance import around, code, settings
 from nftlab.report.scale import command
 from nftlab.resources import as_named
 

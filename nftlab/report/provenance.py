@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nftlab.code import named
@@ -12,12 +12,6 @@ if TYPE_CHECKING:
     from nftlab.store import JobRow
 
 _SETTING = ("parameters", "nftlab")  # the keys of a sweep file whose entries make its trials
-
-
-def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The fields that do not have the same value in all configurations that have them."""
-    names = dict.fromkeys(name for config in configs for name in config)
-    return [name for name in names if len({repr(config[name]) for config in configs if name in config}) > 1]
 
 
 def settings(config: Mapping[str, Any], names: Iterable[str]) -> str:

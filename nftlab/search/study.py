@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from nftlab.errors import DatabaseError
 from nftlab.spec import Axis, Metric, Sampler, Trial
 from nftlab.spec.space import Space
-from nftlab.store import ACCEPTED, shown, worth
+from nftlab.store import ACCEPTED, objective, shown
 from nftlab.store.engine import connecting, limit, making_tables
 from nftlab.store.faults import translate
 from nftlab.store.proposals import Proposed
@@ -88,9 +88,9 @@ class Study:
 
 
 def mean_best(end: Proposed, metric: str) -> float | None:
-    """What the trial is worth by the metric (see `worth`)."""
+    """The trial's value by the metric (see `objective`)."""
     values = [curve.get(best or 0, {}).get(metric, math.nan) for best, curve in zip(end.best_epochs, end.curves, strict=True)]
-    return worth(end.states, values)
+    return objective(end.states, values)
 
 
 def mean_curve(end: Proposed, metric: str) -> dict[int, float]:

@@ -11,9 +11,9 @@ from nftlab.store.extension import Extension, dropped, extension
 from nftlab.store.forecast import Forecast, Kind, cost_left, cost_of, kinds_of
 from nftlab.store.proposals import to_propose
 from nftlab.store.queue import Queue
-from nftlab.store.ranking import Ranked, ranked, worth
+from nftlab.store.ranking import Ranked, objective, ranked
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker
-from nftlab.store.removal import Toll, delete, toll
+from nftlab.store.removal import Contents, contents, delete
 from nftlab.store.runs import JobRow, Shelved, curve, jobs, shelved, status, story, trial_keys
 from nftlab.store.slurm import done_by_task
 from nftlab.store.snapshots import keep, snapshot
@@ -29,6 +29,7 @@ __all__ = [
     "SCHEMA",
     "STATES",
     "Claim",
+    "Contents",
     "EpochRow",
     "Extension",
     "Finding",
@@ -41,7 +42,6 @@ __all__ = [
     "Ranked",
     "Shelved",
     "Steered",
-    "Toll",
     "Worker",
     "asked_for",
     "backup",
@@ -49,6 +49,7 @@ __all__ = [
     "check",
     "check_launched",
     "complete",
+    "contents",
     "copy",
     "cost_left",
     "cost_of",
@@ -67,6 +68,7 @@ __all__ = [
     "known",
     "launch",
     "launched",
+    "objective",
     "open_db",
     "pause",
     "ranked",
@@ -81,10 +83,8 @@ __all__ = [
     "stop",
     "story",
     "to_propose",
-    "toll",
     "trained",
     "trial_keys",
     "upgrade",
     "verify",
-    "worth",
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, ColumnElement, Connection, Engine, Row, and_, cast, func, select, true
 
-from nftlab.hypers import build, coarse, cost_key, costing
+from nftlab.hypers import build, coarse, cost_key, lane_cost_factors
 from nftlab.store.runs import HOUR, now
 from nftlab.store.tables import OPEN, attempts, jobs, speeds
 
@@ -38,11 +38,12 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Kind:
-    """`jobs` that cost the same and train as one program: the configuration of one of them, and what they share (`pack_key`)."""
+    """`jobs` that cost the same: the configuration of one of them, their `pack_key`, and how many can train `together` with them."""
 
     config: Mapping[str, Any]
     pack_key: str
     jobs: int
+    together: int
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def cost_left(engine: Engine, *, sweep: str | None = None) -> Forecast:
     groups = (  # by what the cost depends on: jobs are too many to be read one by one
         select(jobs.c.pack_key, func.min(jobs.c.config).label("config"), func.count().label("jobs"), func.sum(jobs.c.epoch).label("done"))
         .where(mine, jobs.c.state.in_(OPEN))
-        .group_by(jobs.c.pack_key, *(_value(engine, name) for name in costing()))
+        .group_by(jobs.c.pack_key, *(_value(engine, name) for name in lane_cost_factors()))
     )
     with engine.connect() as connection:
         rows = connection.execute(groups).all()
@@ -73,13 +74,14 @@ def cost_left(engine: Engine, *, sweep: str | None = None) -> Forecast:
 def kinds_of(sweeps: Iterable[Sweep]) -> list[Kind]:
     """The kinds of jobs that sweeps ask for, in their order."""
     counted: dict[tuple[Any, ...], tuple[Mapping[str, Any], int]] = {}
-    costs = costing()
+    costs = lane_cost_factors()
     for sweep in sweeps:
         for trial in sweep.trials:
             like = trial.pack_key, *(coarse(trial.config.get(name)) for name in costs)
             config, count = counted.get(like, (trial.config, 0))
             counted[like] = config, count + len(sweep.seeds)
-    return [Kind(config, like[0], count) for like, (config, count) in counted.items()]
+    together = _together((like[0], count) for like, (_, count) in counted.items())
+    return [Kind(config, like[0], count, together[like[0]]) for like, (config, count) in counted.items()]
 
 
 def cost_of(engine: Engine | None, sweeps: Sequence[Sweep]) -> Forecast:
@@ -89,9 +91,8 @@ def cost_of(engine: Engine | None, sweeps: Sequence[Sweep]) -> Forecast:
     to_propose = sum((sweep.asked - len(sweep.trials)) * len(sweep.seeds) for sweep in sweeps)
     if engine is None:
         return Forecast(unknown_jobs=sum(kind.jobs for kind in kinds) + to_propose)
-    together = _together((kind.pack_key, kind.jobs) for kind in kinds)
     with engine.connect() as connection:
-        found = _forecast(connection, [_load(kind.config, kind.jobs, 0, together[kind.pack_key]) for kind in kinds])
+        found = _forecast(connection, [_load(kind.config, kind.jobs, 0, kind.together) for kind in kinds])
         return replace(found, unknown_jobs=found.unknown_jobs + to_propose)
 
 

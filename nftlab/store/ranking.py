@@ -17,9 +17,9 @@ from nftlab.store.tables import epoch_rows, jobs, sweeps
 
 @dataclass(frozen=True)
 class Ranked:
-    """A trial and what it is worth: `mean` and `std` (sample, ddof = 1; None for one seed) of the metric over its `n` finished seeds.
+    """A trial and its value: `mean` and `std` (sample, ddof = 1; None for one seed) of the metric over its `n` finished seeds.
 
-    `asked`: its seeds in the table. `mean` is None for a trial that has no worth, or none yet.
+    `asked`: its seeds in the table. `mean` is None for a trial that has no value, or none yet.
     """
 
     trial_key: str
@@ -30,8 +30,8 @@ class Ranked:
     asked: int
 
 
-def worth(states: Collection[str], values: Sequence[float]) -> float | None:
-    """The mean over seeds of the metric at each one's best epoch.
+def objective(states: Collection[str], values: Sequence[float]) -> float | None:
+    """The value that a sampler is told: the mean over seeds of the metric at each one's best epoch.
 
     None when there is none yet, when a seed was pruned, or when one has no finite value, as when it diverged at once.
     """
@@ -39,7 +39,7 @@ def worth(states: Collection[str], values: Sequence[float]) -> float | None:
 
 
 def ranked(engine: Engine, sweep: str) -> list[Ranked]:
-    """All trials of a sweep, the best by its metric and goal first; the earliest launched on ties, those without a worth last.
+    """All trials of a sweep, the best by its metric and goal first; the earliest launched on ties, those without a value last.
 
     A trial with fewer seeds comes behind those with more: it cannot win by luck.
     """
@@ -57,6 +57,6 @@ def ranked(engine: Engine, sweep: str) -> list[Ranked]:
 
 def _trial(key: str, rows: Sequence[Any], metric: str) -> Ranked:
     values = [values_of(row.at_best or "{}").get(metric, math.nan) for row in rows if row.state == "done"]
-    mean = worth([row.state for row in rows], values)
+    mean = objective([row.state for row in rows], values)
     std = statistics.stdev(values) if mean is not None and len(values) > 1 else None
     return Ranked(key, json.loads(rows[0].config), mean, std, len(values), len(rows))

@@ -16,7 +16,7 @@ from nftlab.store.tables import ACCEPTED, attempts, epoch_rows, jobs, proposals,
 
 
 @dataclass(frozen=True)
-class Toll:
+class Contents:
     """What goes with a sweep: its jobs, how many of them have an accepted finish, and seconds of training."""
 
     jobs: int
@@ -24,13 +24,13 @@ class Toll:
     seconds: float
 
 
-def toll(engine: Engine, name: str) -> Toll:
+def contents(engine: Engine, name: str) -> Contents:
     """What `delete` would take away. Raises what `delete` raises."""
     with engine.connect() as connection:
-        return _toll(connection, name)
+        return _contents(connection, name)
 
 
-def delete(engine: Engine, name: str) -> Toll:
+def delete(engine: Engine, name: str) -> Contents:
     """Forget a sweep, its jobs with their attempts, transitions and epochs, its proposals and its Optuna study, in one transaction.
 
     Speeds and snapshots stay: sweeps share them. Raises NotFoundError for a sweep that was never launched, UsageError while a
@@ -38,7 +38,7 @@ def delete(engine: Engine, name: str) -> Toll:
     """
     of_sweep = select(jobs.c.id).where(jobs.c.sweep == name)
     with writing(engine) as connection:
-        gone, searched = _toll(connection, name), _searched(connection, name)
+        gone, searched = _contents(connection, name), _searched(connection, name)
         _count_on(connection)
         for table in (epoch_rows, transitions, attempts):
             connection.execute(table.delete().where(table.c.job_id.in_(of_sweep)))
@@ -50,7 +50,7 @@ def delete(engine: Engine, name: str) -> Toll:
     return gone
 
 
-def _toll(connection: Connection, name: str) -> Toll:
+def _contents(connection: Connection, name: str) -> Contents:
     """What goes, its rows locked: nothing is claimed, launched or proposed of it meanwhile."""
     sweep = connection.execute(select(sweeps).where(sweeps.c.name == name).with_for_update(key_share=True)).first()
     if sweep is None:
@@ -61,7 +61,7 @@ def _toll(connection: Connection, name: str) -> Toll:
         raise UsageError(f"{running} jobs of sweep {name!r} are running", "cancel it first (nftlab sweep cancel)")
     if sweep.proposer is not None and sweep.proposer_until > now(connection):  # it would leave a study behind that nobody knows
         raise UsageError(f"a worker proposes for sweep {name!r} at this moment", "stop it (nftlab sweep stop), then delete it in a minute")
-    return Toll(len(rows), sum(row.state in ACCEPTED for row in rows), sum(row.seconds for row in rows))
+    return Contents(len(rows), sum(row.state in ACCEPTED for row in rows), sum(row.seconds for row in rows))
 
 
 def _searched(connection: Connection, name: str) -> bool:

@@ -92,7 +92,7 @@ class PackRun:
         return 1 if self._alone else self.session.sizes.places(self.berth.pack_key, self.berth.choice)
 
     def _enter(self, claims: list[Claim]) -> None:
-        self._succeed(claims)
+        self._supersede(claims)
         self.met += len(claims)
         self._alone |= any(claim.alone for claim in claims)
         self._deserted = float("inf")
@@ -100,7 +100,7 @@ class PackRun:
         self._saved |= dict.fromkeys((claim.attempt_id for claim in claims), 0)
         self.spool.put(partial(self.session.welcome, claims))
 
-    def _succeed(self, claims: list[Claim]) -> None:
+    def _supersede(self, claims: list[Claim]) -> None:
         """Jobs that came back before we heard that they were cancelled (or deleted, and launched again) leave the lanes of before."""
         keys = {claim.job_key for claim in claims}
         self._part([claim for claim in self.held.values() if claim.job_key in keys])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -37,14 +36,11 @@ def time_kinds(
     """
     warm = WarmTrainer(partial(TrainerHandle, options.device, options.runs, deterministic=False), engine, wishes, say)
     sizes = Sizes(engine, None, warm.measure, say)
-    together = Counter[str]()
-    for kind in kinds:
-        together[kind.pack_key] += kind.jobs
     try:
         for kind in sorted(kinds, key=lambda kind: str(kind.config["dataset"])):  # a trainer holds one data set
             if not warm.start():
                 return
-            found = _timed(warm, sizes, kind, together[kind.pack_key])
+            found = _timed(warm, sizes, kind)
             if wishes.stop:
                 return
             yield found
@@ -52,13 +48,13 @@ def time_kinds(
         warm.handle.kill()
 
 
-def _timed(warm: WarmTrainer, sizes: Sizes, kind: Kind, together: int) -> Timed:
+def _timed(warm: WarmTrainer, sizes: Sizes, kind: Kind) -> Timed:
     assert warm.ready is not None  # it was started
     try:
         warm.load(kind.config["dataset"], kind.config.get("data_share", 1.0))
     except SickNodeError as error:  # an UnloadableError, or the trainer died: the next kind has a new one
         return Timed(kind, None, str(error).splitlines()[-1])
     head = {"config": kind.config, "pack_key": kind.pack_key, "alone": False}
-    choice = sizes.choose(head, max(together, 2), warm.ready)  # of one job alone a worker measures nothing
-    speed = fastest(choice.speeds, together)
+    choice = sizes.choose(head, max(kind.together, 2), warm.ready)  # of one job alone a worker measures nothing
+    speed = fastest(choice.speeds, kind.together)
     return Timed(kind, speed, "" if speed else what(kind.config))

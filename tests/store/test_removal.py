@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from nftlab.errors import NotFoundError, UsageError
 from nftlab.speeds import Speed
-from nftlab.store import Queue, Toll, cancel, check, curve, delete, jobs, launch, launched, proposals, remember, toll, verify
+from nftlab.store import Contents, Queue, cancel, check, contents, curve, delete, jobs, launch, launched, proposals, remember, verify
 from tests.store.conftest import TABLES
 from tests.store.jobtable import ANN, BOB, CODE, DONE, epoch, make_sweep, sql
 
@@ -36,8 +36,8 @@ def test_a_deleted_sweep_leaves_the_table_as_if_it_had_never_been(engine: Engine
     queue.finish([(claim, replace(DONE, seconds=1800.0)) for claim in claims[:2]])
     queue.fail(claims[2], "no", cause="config")
     queue.release(claims[3:], cause="preempted")
-    expected = Toll(jobs=12, finished=2, seconds=3600.5)  # two were only begun
-    assert (toll(engine, "s"), delete(engine, "s")) == (expected, expected)
+    expected = Contents(jobs=12, finished=2, seconds=3600.5)  # two were only begun
+    assert (contents(engine, "s"), delete(engine, "s")) == (expected, expected)
     assert (rows(engine), check(engine)) == (before, [])
     assert [sweep["name"] for sweep in launched(engine)] == ["other"]
     with pytest.raises(NotFoundError, match="launched are: other"):
@@ -63,7 +63,7 @@ def test_no_number_of_a_job_or_an_attempt_is_given_twice(engine: Engine, queue: 
 def test_a_sweep_is_not_deleted_while_a_job_of_it_runs(engine: Engine, queue: Queue) -> None:
     claims = queue.claim(ANN, 4, CODE)
     assert {claim.sweep for claim in claims} == {"other", "s"}
-    for call in (toll, delete):
+    for call in (contents, delete):
         with pytest.raises(UsageError, match="1 jobs of sweep 's' are running; cancel it first"):
             call(engine, "s")
     assert len(jobs(engine)) == 15
@@ -115,6 +115,6 @@ def test_a_sweep_that_a_worker_proposes_for_is_left_to_it(engine: Engine) -> Non
 
 
 def test_a_sweep_that_is_not_there(engine: Engine) -> None:
-    for call in (toll, delete):
+    for call in (contents, delete):
         with pytest.raises(NotFoundError, match="launched are: other, s"):
             call(engine, "nowhere")
