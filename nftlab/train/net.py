@@ -98,8 +98,11 @@ class Net:
 
     def flat(self, params: Mapping[str, Tensor]) -> Tensor:
         """The inverse of `views` for one lane."""
-        gaps = zip(self.shapes, self._sizes, self._spans, strict=True)
-        return torch.cat([F.pad(params[name].flatten(), (0, span - size)) for name, size, span in gaps])
+        some = next(iter(params.values()))
+        flat = some.new_zeros(sum(self._spans))  # written once: fresh memory of a large network's size is what a job's start costs
+        for name, view in self.views(flat).items():
+            view.copy_(params[name])
+        return flat
 
     def packed(self, flat: Tensor) -> Tensor:
         """(P,) without its gaps."""
