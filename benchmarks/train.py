@@ -37,8 +37,9 @@ import torch
 from benchmarks import plain
 from benchmarks.about import RESULTS, about, command, keep, resident_peak, where
 from benchmarks.ceilings import ceilings, counted
+from nftlab.configuration import build
 from nftlab.data.task import Split, Task
-from nftlab.hypers import Hypers, build
+from nftlab.hypers import Hypers
 from nftlab.speeds import Speed, fastest
 from nftlab.train import measure
 from nftlab.train.arithmetic import PRECISIONS, arithmetic

@@ -36,8 +36,8 @@ prepare()  # what the worker's trainer does before it loads torch
 from benchmarks import plain
 from benchmarks.about import RESULTS, about, command, keep, resident_peak, where
 from nftlab import data, store
+from nftlab.configuration import build
 from nftlab.data.task import Task
-from nftlab.hypers import build
 from nftlab.speeds import fastest
 from nftlab.train import Member, Pack
 from nftlab.train.loop import Group

@@ -6,6 +6,9 @@ Anything else that escapes is a bug of ours and keeps its traceback.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection
+
 
 class NftlabError(Exception):
     """Something a user can mend: says what and where, and `hint` how."""
@@ -89,3 +92,9 @@ class ClusterError(NftlabError):
     """Slurm is missing, does not answer, or refuses."""
 
     exit_code = 69
+
+
+def nearest(word: str, allowed: Collection[str]) -> str:
+    """` (did you mean …?)` when something allowed is close to the word, else the empty string."""
+    match = difflib.get_close_matches(word, allowed, n=1) or difflib.get_close_matches(word.lower(), allowed, n=1)
+    return f" (did you mean {match[0]!r}?)" if match else ""

@@ -9,8 +9,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from nftlab.errors import NotFoundError
-from nftlab.hypers import nearest
+from nftlab.errors import NotFoundError, nearest
 
 Kind = Literal["sweeps", "reports", "db"]
 _PACKAGE = Path(__file__).resolve().parent

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"```(?:python|yaml)\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), re.DOTALL)
-BEFORE = '    if config.get("augment") == "crop-flip" and not images:'  # in _misfits
+BEFORE = '    if config.get("augment") == "crop-flip" and not images:'  # in misfits
 # Where a line is to be written by hand: (file, what is there, what goes after it).
 LINES = [
     ("nftlab/hypers.py", 'NETWORKS = ("fc-a",', ' "small-net",'),

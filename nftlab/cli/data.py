@@ -9,9 +9,8 @@ import typer
 
 from nftlab.cli.options import Db, Json
 from nftlab.cli.output import bars, emit, emit_json, say, table
-from nftlab.errors import DataError, UsageError
+from nftlab.errors import DataError, UsageError, nearest
 from nftlab.hypers import DATASETS as SHAPES
-from nftlab.hypers import nearest
 
 if TYPE_CHECKING:
     from nftlab.data import Dataset

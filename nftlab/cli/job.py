@@ -11,8 +11,8 @@ import typer
 from nftlab.cli.database import same_table, to_read
 from nftlab.cli.options import Db, Json, Seed, State, Sweep, Trial, Where, Yes, select, several
 from nftlab.cli.output import cells, confirm, emit, emit_json, number, printable, say, table
+from nftlab.configuration import differing
 from nftlab.errors import NotFoundError, UsageError
-from nftlab.hypers import differing
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

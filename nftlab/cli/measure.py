@@ -11,8 +11,8 @@ from nftlab.cli.database import to_write
 from nftlab.cli.forecast import expected, told
 from nftlab.cli.options import Db, Json
 from nftlab.cli.output import bars, cells, duration, emit, emit_json, number, printable, say, table
+from nftlab.configuration import build, cost_factors, differing
 from nftlab.errors import UsageError
-from nftlab.hypers import build, cost_factors, differing
 
 if TYPE_CHECKING:
     from nftlab.store import Forecast

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nftlab.errors import NotFoundError, UsageError
-from nftlab.hypers import nearest, value_of
+from nftlab.configuration import value_of
+from nftlab.errors import NotFoundError, UsageError, nearest
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -11,8 +11,8 @@ from nftlab.cli.database import same_table
 from nftlab.cli.forecast import expected, told
 from nftlab.cli.output import cells, emit, emit_json, printable, say, table
 from nftlab.cli.pruning import judged
+from nftlab.configuration import differing
 from nftlab.errors import DatabaseError, SchemaError
-from nftlab.hypers import differing
 
 if TYPE_CHECKING:
     from nftlab.spec import Sweep

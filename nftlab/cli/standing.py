@@ -11,8 +11,8 @@ from nftlab.cli.database import to_read
 from nftlab.cli.forecast import told
 from nftlab.cli.options import Db, Json, Name, sweep_name
 from nftlab.cli.output import cells, duration, emit, emit_json, number, printable, table
+from nftlab.configuration import differing
 from nftlab.errors import NotFoundError, SpecError
-from nftlab.hypers import differing
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

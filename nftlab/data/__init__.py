@@ -15,8 +15,7 @@ from nftlab.data.mnist_rot import MnistRot
 from nftlab.data.rectangles import Rectangles, RectanglesImage
 from nftlab.data.task import Split, Task
 from nftlab.data.wines import Wines, WinesTfidf
-from nftlab.errors import NotFoundError
-from nftlab.hypers import nearest
+from nftlab.errors import NotFoundError, nearest
 
 DATASETS: dict[str, Dataset] = {
     "digits": Digits(),

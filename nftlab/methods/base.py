@@ -29,7 +29,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch._C._functorch import get_unwrapped, is_batchedtensor, is_functorch_wrapped_tensor
 
-from nftlab.hypers import Hypers, static_of
+from nftlab.configuration import static_of
+from nftlab.hypers import Hypers
 
 Nets = Mapping[str, Callable[..., Tensor]]
 Numbers = Mapping[str, Tensor]

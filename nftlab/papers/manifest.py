@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nftlab.errors import NotFoundError
-from nftlab.hypers import nearest
+from nftlab.errors import NotFoundError, nearest
 from nftlab.report.axes import printable
 from nftlab.report.find import PAPER, roots
 from nftlab.spec.document import Cursor, Problems, decoded, read

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nftlab import data
+from nftlab.configuration import build
 from nftlab.errors import UsageError
-from nftlab.hypers import build
 from nftlab.pictures import boundary, examples
 from nftlab.pictures.snapshots import Snapshot, snapshots
 from nftlab.report import Report

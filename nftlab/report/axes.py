@@ -8,7 +8,9 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nftlab.hypers import ALGORITHMS, check, nearest
+from nftlab.configuration import check
+from nftlab.errors import nearest
+from nftlab.hypers import ALGORITHMS
 from nftlab.report.model import SWEEP, Line
 from nftlab.spec.document import Cursor
 

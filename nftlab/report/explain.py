@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nftlab.errors import NotFoundError
-from nftlab.hypers import differing, nearest
+from nftlab.configuration import differing
+from nftlab.errors import NotFoundError, nearest
 from nftlab.report.build import Report, SweepFile
 from nftlab.report.cells import Cell
 from nftlab.report.curves import VALIDATION, series

@@ -6,8 +6,7 @@ import os.path
 from pathlib import Path
 from typing import Final
 
-from nftlab.errors import NotFoundError
-from nftlab.hypers import nearest
+from nftlab.errors import NotFoundError, nearest
 from nftlab.resources import shipped
 
 FOLDER: Final = "reports"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from nftlab.hypers import differing
+from nftlab.configuration import differing
 from nftlab.report.build import Report
 from nftlab.report.cells import Cell
 from nftlab.report.choice import Candidate

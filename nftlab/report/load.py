@@ -8,8 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, cast
 
-from nftlab.errors import NotFoundError
-from nftlab.hypers import nearest
+from nftlab.errors import NotFoundError, nearest
 from nftlab.report.axes import axis, named_sweeps, printable, unknown, where
 from nftlab.report.find import find_report
 from nftlab.report.load_figure import figure

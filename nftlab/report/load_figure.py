@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, cast
 
-from nftlab.hypers import ALGORITHMS, nearest
+from nftlab.errors import nearest
+from nftlab.hypers import ALGORITHMS
 from nftlab.report.model import Axis, Curves, Figure, Line, Picture
 from nftlab.spec.document import Cursor
 from nftlab.spec.grammar import METRICS

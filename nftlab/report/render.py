@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nftlab.errors import UsageError
-from nftlab.hypers import nearest
+from nftlab.errors import UsageError, nearest
 from nftlab.report.build import Report
 from nftlab.report.canvas import Kind
 from nftlab.report.export import to_csv, to_json

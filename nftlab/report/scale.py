@@ -9,8 +9,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache
 
-from nftlab.errors import UsageError
-from nftlab.hypers import nearest
+from nftlab.errors import UsageError, nearest
 from nftlab.report.model import Figure, Picture, ReportSpec
 from nftlab.resources import shipped_sweeps
 

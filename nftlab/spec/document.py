@@ -12,8 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nftlab.errors import SpecError
-from nftlab.hypers import nearest
+from nftlab.errors import SpecError, nearest
 
 LARGEST = 2**63 - 1  # what the job table's integers hold
 DEEPEST = 50  # levels: no file that means anything comes near

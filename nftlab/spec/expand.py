@@ -9,7 +9,9 @@ from graphlib import TopologicalSorter
 from itertools import product
 from random import Random
 
-from nftlab.hypers import ALGORITHMS, Hypers, build, check, nearest
+from nftlab.configuration import build, check
+from nftlab.errors import nearest
+from nftlab.hypers import ALGORITHMS, Hypers
 from nftlab.spec.distributions import BOUNDED, Distribution
 from nftlab.spec.grammar import Plan
 from nftlab.spec.model import Trial, trial_of

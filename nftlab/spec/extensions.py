@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nftlab.hypers import nearest
+from nftlab.errors import nearest
 from nftlab.spec.choosers import Pruner, Sampler, read_pruner, read_sampler
 from nftlab.spec.document import Cursor, show
 from nftlab.spec.parameters import Parameter

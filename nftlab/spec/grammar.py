@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from nftlab.hypers import ALGORITHMS, Hypers, kind_of, nearest
+from nftlab.configuration import kind_of
+from nftlab.errors import nearest
+from nftlab.hypers import ALGORITHMS, Hypers
 from nftlab.spec.choosers import Pruner, read_early_terminate
 from nftlab.spec.distributions import DEFAULTS
 from nftlab.spec.document import Cursor, show

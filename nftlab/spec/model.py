@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nftlab.hypers import Hypers, config_of, static_of
+from nftlab.configuration import config_of, static_of
+from nftlab.hypers import Hypers
 
 if TYPE_CHECKING:
     from nftlab.spec.choosers import Pruner
@@ -79,7 +80,7 @@ class Sweep:
 
 
 def trial_of(hypers: Hypers) -> Trial:
-    """The trial of a configuration that `hypers.build` accepted."""
+    """The trial of a configuration that `configuration.build` accepted."""
     config = config_of(hypers)
     return Trial(config, _digest(config), _pack_key(tuple(static_of(hypers).items())))
 

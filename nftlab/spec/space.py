@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from nftlab.hypers import Hypers, build
+from nftlab.configuration import build
+from nftlab.hypers import Hypers
 from nftlab.spec.choosers import Sampler
 from nftlab.spec.distributions import Distribution, Range
 from nftlab.spec.document import show

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, ColumnElement, Connection, Engine, Row, and_, cast, func, select, true
 
-from nftlab.hypers import build, coarse, cost_key, lane_cost_factors
+from nftlab.configuration import build, coarse, cost_key, lane_cost_factors
 from nftlab.store.runs import HOUR, now
 from nftlab.store.tables import OPEN, attempts, jobs, speeds
 

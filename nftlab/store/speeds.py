@@ -13,7 +13,7 @@ from nftlab.store.tables import speeds as _speeds
 
 
 def remember(engine: Engine, device: str, cost_key: str, speeds: Sequence[Speed]) -> None:
-    """Add what was seen or measured on a device (its name) of configurations with this `hypers.cost_key`, in one transaction.
+    """Add what was seen or measured on a device (its name) of configurations with this `configuration.cost_key`, in one transaction.
 
     What was seen in training (epochs > 0) is merged: `seconds` weighted by epochs, extremes and peak kept. A measurement
     replaces the one before. Both are kept, side by side: sizes and ways were measured one after the other under equal

@@ -9,8 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from nftlab.errors import UsageError
-from nftlab.hypers import nearest
+from nftlab.errors import UsageError, nearest
 from nftlab.track.job import Say, TrackedJob, Tracker
 from nftlab.track.mirror import Mirror
 from nftlab.track.owed import Owed

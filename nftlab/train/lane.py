@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nftlab.configuration import config_of
 from nftlab.data.noise import noisy
 from nftlab.errors import ConfigError, DataError
-from nftlab.hypers import Hypers, config_of
+from nftlab.hypers import Hypers
 from nftlab.train.checkpoint import Checkpoint
 from nftlab.train.net import Net, NetState, Tensors
 from nftlab.train.program import CLASSIFIER, Program

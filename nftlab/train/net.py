@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -97,11 +96,11 @@ class Net:
         return views | {name: view for name, view in self.views(weights.to(self._precision.layers)).items() if name in self.cast}
 
     def flat(self, params: Mapping[str, Tensor]) -> Tensor:
-        """The inverse of `views` for one lane."""
+        """The inverse of `views` for one lane; each parameter in any shape. Raises RuntimeError for too many numbers or too few."""
         some = next(iter(params.values()))
         flat = some.new_zeros(sum(self._spans))  # written once: fresh memory of a large network's size is what a job's start costs
         for name, view in self.views(flat).items():
-            view.copy_(params[name])
+            view.copy_(params[name].reshape(view.shape))
         return flat
 
     def packed(self, flat: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
+from nftlab.configuration import static_of
 from nftlab.data.task import Task
 from nftlab.errors import ConfigError
-from nftlab.hypers import static_of
 from nftlab.methods.base import Plan
 from nftlab.train import lane as lanes
 from nftlab.train.arithmetic import arithmetic

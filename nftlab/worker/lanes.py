@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from nftlab.configuration import build, static_of
 from nftlab.errors import ConfigError, DataError
-from nftlab.hypers import Hypers, build, static_of
+from nftlab.hypers import Hypers
 from nftlab.store import Claim, EpochRow, Outcome
 from nftlab.train import EpochResult, Member, Pack
 from nftlab.train.checkpoint import load, save, save_best

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from nftlab.hypers import build, cost_key
+from nftlab.configuration import build, cost_key
 from nftlab.speeds import Speed, fastest
 from nftlab.store import Claim, EpochRow, known, remember
 from nftlab.worker.circumstances import where

@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection
 import torch
 
 from nftlab import data
+from nftlab.configuration import build
 from nftlab.errors import ConfigError, DataError, DeviceError, DiskError
-from nftlab.hypers import build
 from nftlab.store import Claim
 from nftlab.train import Member, Pack
 from nftlab.train.measure import measure

@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.testing import Result
 
-from nftlab.hypers import build, cost_key
+from nftlab.configuration import build, cost_key
 from nftlab.speeds import Speed
 from nftlab.store import Claim, EpochRow, Outcome, Queue, Worker, open_db, remember
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from nftlab.hypers import build
+from nftlab.configuration import build
 from nftlab.methods import EasyExamplesFirst, Plan
 from nftlab.methods.base import bounds
 

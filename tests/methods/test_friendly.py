@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nftlab.hypers import build
+from nftlab.configuration import build
 from nftlab.methods import Friendly, Plan
 
 WEIGHTS = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)).double()

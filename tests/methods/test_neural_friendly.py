@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nftlab.hypers import build
+from nftlab.configuration import build
 from nftlab.methods import NeuralFriendly, Pass, Plan
 from nftlab.methods.neural_friendly import schedule
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from nftlab import data
+from nftlab.configuration import build
 from nftlab.data import Task
 from nftlab.errors import ConfigError, UsageError
-from nftlab.hypers import build
 from nftlab.pictures import make, snapshots, subjects
 from nftlab.pictures.boundary import plane
 from nftlab.pictures.examples import strip

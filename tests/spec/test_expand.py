@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nftlab.configuration import build, config_of
 from nftlab.errors import SpecError
-from nftlab.hypers import ALGORITHMS, build, config_of
+from nftlab.hypers import ALGORITHMS
 from nftlab.spec import Sweep, job_key, load_text
 
 

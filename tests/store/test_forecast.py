@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from nftlab.hypers import build, cost_key
+from nftlab.configuration import build, cost_key
 from nftlab.spec import load_text
 from nftlab.speeds import Speed
 from nftlab.store import Forecast, Queue, cost_left, cost_of, kinds_of, launch, remember

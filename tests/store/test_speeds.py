@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from nftlab.hypers import build, cost_key
+from nftlab.configuration import build, cost_key
 from nftlab.speeds import Speed
 from nftlab.store import known, remember
 from tests.store.jobtable import at_once, sql

@@ -9,10 +9,10 @@ from statistics import mean, stdev
 import pytest
 import torch
 
+from nftlab.configuration import build
 from nftlab.data import load
 from nftlab.data.mnist_rot import MnistRot
 from nftlab.data.task import Task
-from nftlab.hypers import build
 from nftlab.train import Member, Pack
 from tests.realdata import real_root
 from tests.train import reference, reference_nets

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nftlab.configuration import static_of
 from nftlab.data.noise import noisy
 from nftlab.data.task import Task
-from nftlab.hypers import static_of
 from nftlab.methods.base import bounds
 from nftlab.train import Checkpoint, Member, Pack
 from nftlab.train.feed import Feed

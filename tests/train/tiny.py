@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from nftlab.configuration import build
 from nftlab.data.task import Split, Task
-from nftlab.hypers import Hypers, build
+from nftlab.hypers import Hypers
 from nftlab.train import Checkpoint, Member, Pack
 from nftlab.train.networks import NETWORKS
 

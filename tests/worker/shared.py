@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from nftlab.configuration import build, cost_key
 from nftlab.data import load
-from nftlab.hypers import build, cost_key
 from nftlab.speeds import Speed
 from nftlab.store import EpochRow, JobRow, Worker, remember, story
 from nftlab.train import Member, Pack

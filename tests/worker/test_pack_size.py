@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nftlab.hypers import build, cost_key
+from nftlab.configuration import build, cost_key
 from nftlab.speeds import Speed
 from nftlab.store import Claim, EpochRow, Worker, remember
 from nftlab.worker.circumstances import where

@@ -13,9 +13,9 @@ from unittest.mock import MagicMock
 import pytest
 from sqlalchemy import text
 
+from nftlab.configuration import build
 from nftlab.data import load
 from nftlab.errors import ConfigError
-from nftlab.hypers import build
 from nftlab.store import story
 from nftlab.train import Checkpoint, Member, Pack, checkpoint
 from nftlab.train.checkpoint import save
