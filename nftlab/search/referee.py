@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 from nftlab.errors import SpecError
 from nftlab.search.prune import Curve, behind, needed
 from nftlab.spec import Metric, Pruner, pruner_of, rungs
-from nftlab.store import Claim, EpochRow, curve
-from nftlab.store.peers import Peer, peers, sources
+from nftlab.store import Claim, EpochRow, curve, sources
+from nftlab.store.peers import Peer, peers
 
 
 class Referee:

@@ -1,7 +1,7 @@
 """Sweep files: W&B's grammar and our settings under `nftlab:`, read, checked and expanded into trials."""
 
 from nftlab.spec.choosers import Pruner, Sampler, rungs
-from nftlab.spec.load import load, load_all, load_text, pruner_of
+from nftlab.spec.load import load, load_all, load_text, pruner_of, wandb_places
 from nftlab.spec.model import Metric, Sweep, Trial, job_key
 from nftlab.spec.space import Axis, Search
 
@@ -19,4 +19,5 @@ __all__ = [
     "load_text",
     "pruner_of",
     "rungs",
+    "wandb_places",
 ]

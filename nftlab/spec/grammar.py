@@ -17,7 +17,7 @@ from nftlab.spec.model import Metric
 from nftlab.spec.parameters import MOST_POINTS, Parameter, read_parameter
 
 IDLE = ("program", "command")  # for W&B's own agents: accepted, and a note says they do nothing here
-PLACES = {"project": "WANDB_PROJECT", "entity": "WANDB_ENTITY"}  # where curves go is each worker's to say, by these variables
+PLACES = ("project", "entity")  # where curves go on W&B, unless a worker's environment says otherwise
 LABELS = ("description", "apiVersion", "kind")
 KEYS = ("name", "method", "metric", "parameters", "run_cap", "early_terminate", "nftlab", *IDLE, *PLACES, *LABELS)
 REFUSED = {
@@ -29,6 +29,7 @@ REFUSED = {
 }
 METHODS = ("grid", "random", "bayes")
 METRICS = ("train/loss", "train/error", "val/loss", "val/error", "test/loss", "test/error")
+_PLACE = re.compile(r"[^/\\#?%:]{1,128}")  # what W&B takes for a project
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
@@ -169,15 +170,23 @@ def _pruner(at: Cursor | None, extensions: Extensions) -> Pruner | None:
 
 
 def _labels(keys: dict[str, Cursor]) -> None:
-    """Check the kind of what is accepted and not used."""
+    """Check the kind of what changes nothing in training."""
     for key in (*IDLE, *PLACES, *LABELS):
         if key not in keys:
             continue
-        if key == "command" and isinstance(keys[key].value, list):
+        if key in PLACES:
+            _place(keys[key])
+        elif key == "command" and isinstance(keys[key].value, list):
             for item in keys[key].items() or ():
                 item.text()
         else:
             keys[key].text()
+
+
+def _place(at: Cursor) -> None:
+    name = at.text()
+    if name is not None and not _PLACE.fullmatch(name):
+        at.fail(f"{show(name)} has to be 1 to 128 characters, none of / \\ # ? % : (a team is the entity, beside the project)")
 
 
 def _parameters(at: Cursor | None, method: str | None) -> dict[str, Parameter | None]:
@@ -227,9 +236,6 @@ def _fractions(parameters: dict[str, Parameter | None]) -> None:
 def _notes(keys: dict[str, Cursor], metric: Metric) -> tuple[str, ...]:
     idle = [key for key in IDLE if key in keys]
     notes = [f"{', '.join(idle)}: for W&B's own agents, not used here"] if idle else []
-    if places := [key for key in PLACES if key in keys]:
-        instead = " and ".join(f"{PLACES[key]}={show(keys[key].value)}" for key in places)
-        notes.append(f"{', '.join(places)}: not used here, curves go to W&B's project nftlab; start workers with {instead}")
     if "metric" in keys and isinstance(keys["metric"].value, dict) and "target" in keys["metric"].value:
         notes.append("metric.target: not used here, every trial trains to its end")
     if metric.goal == "maximize" and metric.name in METRICS:  # losses and errors all

@@ -9,6 +9,7 @@ from nftlab.store.engine import open_db, upgrade
 from nftlab.store.export import curve_rows, job_rows
 from nftlab.store.extension import Extension, dropped, extension
 from nftlab.store.forecast import Forecast, Kind, cost_left, cost_of, kinds_of
+from nftlab.store.peers import sources
 from nftlab.store.proposals import to_propose
 from nftlab.store.queue import Queue
 from nftlab.store.ranking import Ranked, objective, ranked
@@ -78,6 +79,7 @@ __all__ = [
     "shelved",
     "shown",
     "snapshot",
+    "sources",
     "states",
     "status",
     "stop",

@@ -11,7 +11,10 @@ Say = Callable[[str], None]  # one line for the user, on stderr
 
 @dataclass(frozen=True)
 class TrackedJob:
-    """One job as trackers name it. `config` is without the seed; `history` is the curve that earlier attempts recorded: (epoch, values)."""
+    """One job as trackers name it. `config` is without the seed; `history` is the curve that earlier attempts recorded: (epoch, values).
+
+    `project` and `entity` are what the sweep's file says of where curves go.
+    """
 
     key: str
     sweep: str
@@ -20,6 +23,8 @@ class TrackedJob:
     config: Mapping[str, Any]
     sha: str | None = None
     history: tuple[tuple[int, Mapping[str, float]], ...] = ()
+    project: str | None = None
+    entity: str | None = None
 
     @property
     def name(self) -> str:

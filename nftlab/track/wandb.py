@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from nftlab.harmless import without_secrets
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import wandb
 
 HOSTS = ("api.wandb.ai", "forge.coreweave.com")  # where keys of the hosted service are kept in .netrc
-PROJECT = "nftlab"  # unless WANDB_PROJECT names another
+PROJECT = "nftlab"  # unless WANDB_PROJECT or the sweep's file names another
 HANDED_BACK = 75
 _TAG = 64  # characters W&B allows
 _COMPLETE = "nftlab-epoch"  # in the folder of a run that was closed: its last epoch
@@ -48,7 +48,7 @@ class WandbTracker:
     """
 
     open = 0  # runs of this process
-    unreachable = False  # the server, when last asked: later runs do not wait for it
+    unreachable: ClassVar[set[tuple[str, str]]] = set()  # projects and entities that did not answer when last asked: later runs do not wait
 
     def __init__(self, run: wandb.Run, job: TrackedJob, logged: int) -> None:
         self._run, self._logged = run, logged
@@ -79,7 +79,8 @@ def open_wandb(job: TrackedJob, runs: Path, say: Say) -> Tracker:
     """The W&B run of a job, resumed if it exists.
 
     Mode: WANDB_MODE, else online if an API key is configured (WANDB_API_KEY or .netrc), else offline, which is
-    said; offline too, for the rest of the process, when the server does not answer. Files go to `runs`/wandb unless WANDB_DIR is set.
+    said; offline too, for the
+    rest of the process, when the server does not answer for its project. Files go to `runs`/wandb unless WANDB_DIR is set.
     """
     mode = os.environ.get("WANDB_MODE") or ("online" if has_key() else "offline")
     if mode == "disabled":
@@ -96,11 +97,11 @@ def _open(job: TrackedJob, runs: Path, say: Say, mode: str) -> WandbTracker:
     folder.mkdir(parents=True, exist_ok=True)
     recorded = job.history[-1][0] if job.history else 0
     logged = min(_logged_before(job.key, folder / "wandb"), recorded)  # beyond it they tell of a run that the job table forgot
-    if mode == "online" and not WandbTracker.unreachable:
+    if mode == "online" and _place(job) not in WandbTracker.unreachable:
         try:
             return WandbTracker(_init(job, folder, mode), job, logged)
         except wandb.errors.CommError:
-            WandbTracker.unreachable = True
+            WandbTracker.unreachable.add(_place(job))
             if WandbTracker.open:  # else their runs would end with the service
                 raise
             wandb.teardown()  # the service still holds the run's id
@@ -156,6 +157,7 @@ def _logged_before(key: str, folder: Path) -> int:
 def _init(job: TrackedJob, folder: Path, mode: str) -> wandb.Run:
     import wandb
 
+    project, entity = _place(job)
     known = wandb.Settings.model_fields
     settings = wandb.Settings(**{name: value for name, value in _SETTINGS.items() if name in known})
     return wandb.init(
@@ -164,8 +166,8 @@ def _init(job: TrackedJob, folder: Path, mode: str) -> wandb.Run:
         reinit="create_new",
         mode=mode,  # type: ignore[arg-type]
         dir=folder,
-        project=_env("PROJECT", PROJECT),
-        entity=_env("ENTITY", "") or None,
+        project=project,
+        entity=entity or None,
         name=_env("NAME", job.name),
         group=_env("RUN_GROUP", job.trial_key),
         job_type=_env("JOB_TYPE", str(job.config.get("algorithm", ""))),
@@ -180,6 +182,11 @@ def _init(job: TrackedJob, folder: Path, mode: str) -> wandb.Run:
         },
         settings=settings,
     )
+
+
+def _place(job: TrackedJob) -> tuple[str, str]:
+    """The project and the entity ("": the API key's own) that a job's curves go to."""
+    return _env("PROJECT", job.project or PROJECT), _env("ENTITY", job.entity or "")
 
 
 def _env(name: str, otherwise: str) -> str:

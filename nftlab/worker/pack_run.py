@@ -11,17 +11,17 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from nftlab.errors import DatabaseError, FencedError
-from nftlab.store import Claim, EpochRow, JobRow, Outcome, story
+from nftlab.store import Claim, EpochRow, Outcome, story
 from nftlab.worker import blame, shelf
 from nftlab.worker.messages import Away, Back, Drop, Ended, Epoch, Failed, Join, Note, Recorded, Report, Stop, Train
 from nftlab.worker.pack_size import Choice, Pace
 from nftlab.worker.pulse import Pulse
 from nftlab.worker.spool import Spool
+from nftlab.worker.tracking import DONE, HANDED_BACK, summary
 
 if TYPE_CHECKING:
     from nftlab.worker.worker import Session
 
-DONE, HANDED_BACK = 0, 75  # how trackers are told that an attempt ended
 LOOK = 1.0  # seconds between looks for jobs while places stay free
 
 
@@ -165,7 +165,7 @@ class PackRun:
         self._drop(self.queue.record_epoch(rows) if rows else set())
         for claim, row in rows:
             if claim.attempt_id in self.held:
-                self.session.mirror.log(claim.job_key, row.epoch, row.values)
+                self.session.tracking.mirror.log(claim.job_key, row.epoch, row.values)
                 self._saved[claim.attempt_id] += row.checkpoint is not None
                 if row.checkpoint and self._saved[claim.attempt_id] == 2:  # both that the table knows are of this attempt
                     shelf.forget_earlier(self.session.options.runs, claim)
@@ -307,9 +307,4 @@ class PackRun:
     def leave(self, claim: Claim, exit_code: int, summary: dict[str, Any] | None) -> None:
         del self.held[claim.attempt_id], self._saved[claim.attempt_id]
         self._looked = float("-inf")  # a place is free
-        self.session.mirror.close(claim.job_key, summary, exit_code)
-
-
-def summary(end: Outcome | JobRow) -> dict[str, Any]:
-    """What trackers show of a finished job."""
-    return {"best_epoch": end.best_epoch, "val/error": end.val_error, "test/error": end.test_error, "diverged": end.diverged}
+        self.session.tracking.mirror.close(claim.job_key, summary, exit_code)

@@ -18,19 +18,19 @@ from sqlalchemy import Engine
 
 from nftlab.errors import ConfigError, OutageError
 from nftlab.search import Proposer, Referee
-from nftlab.store import ACCEPTED, Claim, JobRow, Outcome, Queue, Worker, curve, jobs, launched, open_db, shown
+from nftlab.store import Claim, Outcome, Queue, Worker, launched, open_db, shown
 from nftlab.store.watch import Watch
-from nftlab.track import Mirror, Owed, TrackedJob, close_trackers, open_tracker
 from nftlab.worker.blame import UnloadableError
 from nftlab.worker.budget import Wishes
 from nftlab.worker.circumstances import here, other_code
 from nftlab.worker.handle import TrainerHandle
 from nftlab.worker.options import WorkerOptions
-from nftlab.worker.pack_run import DONE, Berth, PackRun, summary
+from nftlab.worker.pack_run import Berth, PackRun
 from nftlab.worker.pack_size import MOST, Pace, Sizes
 from nftlab.worker.progress import Display
 from nftlab.worker.pulse import STALLED
 from nftlab.worker.spool import NEWCOMER, Outage
+from nftlab.worker.tracking import Tracking
 from nftlab.worker.warm import WarmTrainer
 
 LOCKED = 5.0  # seconds that a write waits for a locked SQLite file before training goes on without the table; at most a third of the lease
@@ -76,11 +76,9 @@ class Session:
         self.outage = Outage(self.queue, display.say)
         host = socket.gethostname()
         self.me = Worker(f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}", host, os.getpid())
-        opener = partial(open_tracker, options.track, options.runs)
-        self.owed = Owed(options.runs / "owed")
-        self.mirror = Mirror(None if options.track == "none" else opener, display.say, partial(close_trackers, options.track), self.owed)
         spawn = partial(trainer, options.device, options.runs, deterministic=options.deterministic)
         self._warm = WarmTrainer(spawn, engine, signals, display.say)
+        self.tracking = Tracking(engine, options, self._warm.code, display.say)
         self._unloadable: dict[str, UnloadableError] = {}  # pack keys whose data set cannot be loaded here
         self._refused: UnloadableError | None = None  # why sweeps of other code were left to others
         self._asking = -math.inf  # from when on samplers may be asked though jobs wait, on the monotonic clock
@@ -122,7 +120,7 @@ class Session:
             self._work(berth, claims)
         else:
             leaving = self._may_leave()
-            self._catch_up()  # after that look: once the table is drained nobody finishes a job any more
+            self.tracking.catch_up()  # after that look: once the table is drained nobody finishes a job any more
             if leaving:
                 return self._verdict()
             self._pause(POLL * random.uniform(0.75, 1.25))
@@ -148,7 +146,7 @@ class Session:
         if self._watch:
             self._watch.close()
         patience = TRACKING_HURRIED if self.signals.stop else TRACKING
-        if not self.mirror.shutdown(patience):
+        if not self.tracking.mirror.shutdown(patience):
             self.display.say(f"tracking did not finish in {patience:.0f} s: see `wandb sync` for what is left in {self.options.runs}")
 
     def finished(self, claim: Claim, end: Outcome) -> None:
@@ -219,8 +217,7 @@ class Session:
         """What a worker does for jobs it has claimed, before they train."""
         self._compare_code(claims)
         self.referee.meet(claims)
-        for job in [self._tracked(claim) for claim in claims]:  # all are read before the first is started, as reading may fail
-            self.mirror.start(job)
+        self.tracking.start(claims)
 
     def _berth(self) -> Berth | None:
         """Where the next pack will train, its data set loaded before it is claimed; None when there is nothing or a stop came between."""
@@ -305,19 +302,6 @@ class Session:
                 raise ConfigError(what, "check out the code that was launched, launch again, or leave out --strict")
             self.display.say(what)
         self._compared |= new
-
-    def _tracked(self, job: Claim | JobRow) -> TrackedJob:
-        rows = curve(self.engine, job.job_id) if job.epoch and self.options.track != "none" else []
-        history = tuple((row.pop("epoch"), {name: value for name, value in row.items() if name != "seconds"}) for row in rows)
-        return TrackedJob(job.job_key, job.sweep, job.trial_key, job.seed, job.config, self._warm.code["git_sha"], history)
-
-    def _catch_up(self) -> None:
-        """Gives trackers what they lack of jobs that ended just before their worker on this host was killed."""
-        for key in self.owed.orphans() if self.options.track != "none" else []:
-            for row in jobs(self.engine, key=key):
-                if row.state in ACCEPTED and self.owed.adopt(key):
-                    self.mirror.start(self._tracked(row))
-                    self.mirror.close(key, summary(row), DONE)
 
     # --- leaving
 

@@ -16,7 +16,7 @@ def test_each_setting_with_its_origin(invoke: Invoke, monkeypatch: pytest.Monkey
     assert told["runs"] == ("/scratch/runs", "environment")
     assert told["lease"] == (30.0, "option")
     assert told["wandb"] == ("disabled", "environment")
-    assert told["wandb project"] == ("nftlab", "default")
+    assert told["wandb project"] == ("of the sweep's file, else nftlab", "default")
     monkeypatch.setenv("WANDB_PROJECT", "ours")
     assert "wandb project\tours\tWANDB_PROJECT\tenvironment" in invoke("config", "show").stdout
     assert told["db"][0].endswith("/db/nftlab.sqlite")

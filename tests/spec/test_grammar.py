@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from nftlab.errors import SpecError
 from nftlab.hypers import ALGORITHMS
-from nftlab.spec import Metric, choosers, extensions, grammar, load, load_text, parameters
+from nftlab.spec import Metric, choosers, extensions, grammar, load, load_text, parameters, wandb_places
 from nftlab.spec.distributions import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,10 +87,21 @@ def test_what_wandb_needs_and_we_do_not_is_accepted_with_a_note() -> None:
     assert sweep.metric == Metric("nft/eta", "maximize")
     assert sweep.notes == (
         "program, command: for W&B's own agents, not used here",
-        "project, entity: not used here, curves go to W&B's project nftlab; start workers with WANDB_PROJECT='p' and WANDB_ENTITY='e'",
         "metric.target: not used here, every trial trains to its end",
     )
     assert load_text("method: grid\nparameters: {lr: {value: 1}}").metric == Metric("val/error", "minimize")
+
+
+def test_a_file_says_where_its_curves_go(problems: Callable[[str], list[str]]) -> None:
+    rest = "method: grid\nparameters: {lr: {value: 1}}\n"
+    assert wandb_places(f"project: p\nentity: 'a team'\n{rest}") == {"project": "p", "entity": "a team"}
+    assert wandb_places(f"# no project\n{rest}") == wandb_places(rest) == {}
+    assert wandb_places(f"project: 3\nentity: e\n{rest}") == {"entity": "e"}  # as an earlier nftlab may have let pass
+    with pytest.raises(SpecError, match="not YAML"):
+        wandb_places("project: [")
+    rule = "has to be 1 to 128 characters, none of / \\ # ? % : (a team is the entity, beside the project)"
+    assert problems(f"project: team/p\nentity: ''\n{rest}") == [f"1:10: project: 'team/p' {rule}", f"2:9: entity: '' {rule}"]
+    assert load_text(f"project: p\nentity: e\n{rest}").notes == ()
 
 
 @pytest.mark.parametrize("method", ["grid", "bayes\nrun_cap: 2"])

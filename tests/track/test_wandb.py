@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 import socket
@@ -10,8 +11,10 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+import wandb
 
 from nftlab.track import Mirror, TrackedJob, close_trackers, open_tracker
 from nftlab.track import wandb as track
@@ -151,6 +154,38 @@ def test_the_environment_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (run,) = runs(elsewhere)
     assert [run[key] for key in ("project", "entity", "group", "job_type", "name")] == list(named.values())
     assert run["tags"][-2:] == ["night", "gpu"]
+
+
+def test_a_sweeps_file_says_where_curves_go(tmp_path: Path) -> None:
+    copy = mirror(tmp_path, [])
+    for key, places in {"a1": {}, "b2": {"project": "ours"}, "c3": {"project": "ours", "entity": "team"}}.items():
+        copy.start(dataclasses.replace(job(key), **places))
+        copy.close(key, None, 0)
+    assert copy.shutdown(30)
+    assert sorted((run["id"], run["project"], run["entity"]) for run in runs(tmp_path)) == [
+        ("a1", "nftlab", ""),
+        ("b2", "ours", ""),
+        ("c3", "ours", "team"),
+    ]
+
+
+def test_a_project_that_a_server_refuses_sends_no_other_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refusing(job: TrackedJob, folder: Path, mode: str) -> Any:
+        asked.append((job.key, mode))
+        if job.project == "theirs" and mode == "online":
+            raise wandb.errors.CommError("permission denied")
+        return init(job, folder, "offline")
+
+    init = track._init
+    monkeypatch.setattr(track, "_init", refusing)
+    monkeypatch.setattr(track.WandbTracker, "unreachable", set())
+    monkeypatch.setenv("WANDB_API_KEY", "k")
+    for key, project in (("a1", "theirs"), ("b2", "theirs"), ("c3", "ours")):
+        open_tracker("wandb", tmp_path, dataclasses.replace(job(key), project=project), lambda line: None).close(None, 0)
+    close_trackers("wandb")
+    assert asked == [("a1", "online"), ("a1", "offline"), ("b2", "offline"), ("c3", "online")]
 
 
 def test_disabled_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
