@@ -34,7 +34,12 @@ def show(
         _row("lease", lease, "NFTLAB_LEASE", _source(context, "lease")),
         _row("data", os.environ.get("NFTLAB_DATA") or "your cache folder", "NFTLAB_DATA", _environment("NFTLAB_DATA")),
         _row("wandb", _wandb(), "WANDB_MODE", _environment("WANDB_MODE")),
-        _row("wandb project", os.environ.get("WANDB_PROJECT") or f"of the sweep's file, else {PROJECT}", "WANDB_PROJECT", _environment("WANDB_PROJECT")),
+        _row(
+            "wandb project",
+            os.environ.get("WANDB_PROJECT") or f"of the sweep's file, else {PROJECT}",
+            "WANDB_PROJECT",
+            _environment("WANDB_PROJECT"),
+        ),
     ]
     if as_json:
         return emit_json(rows)

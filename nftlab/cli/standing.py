@@ -143,3 +143,11 @@ def _ranking(metric: str, best: Sequence[Ranked], names: Sequence[str]) -> None:
 
 def _percent(sweep: Mapping[str, Any]) -> str:
     return f"{100 * sweep['progress']:.0f} %"
+
+
+def verdict(found: Mapping[str, Any], complete: bool) -> str:
+    """What `store.verify` found, in words."""
+    if complete:
+        return f"complete, {found['expected']} runs recorded exactly once"
+    wrong = [f"{found[key]} {key}" for key in found if key not in ("expected", "done", "pruned", "extra") and found[key]]
+    return f"{found['done'] + found['pruned']} of {found['expected']} recorded; {', '.join(wrong)}"

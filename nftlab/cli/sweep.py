@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nftlab.cli import export, measure, standing, steer
+from nftlab.cli import export, measure, standing, steer, wait
 from nftlab.cli.database import same_table, to_read, to_write
 from nftlab.cli.options import Db, Json, Name, Priority, sweep_file
 from nftlab.cli.output import busy, confirm, emit, emit_json, printable, say, written
@@ -85,7 +85,7 @@ def verify(
     if as_json:
         emit_json(found | ({"not_launched": new} if file else {}))
     else:
-        emit(printable(f"{sweep}: {_verdict(found, complete)}{f'; {new} not launched' if new else ''}"))
+        emit(printable(f"{sweep}: {standing.verdict(found, complete)}{f'; {new} not launched' if new else ''}"))
     if not complete or new:
         raise typer.Exit(1)
 
@@ -129,6 +129,7 @@ def extend(
 app.command()(measure.measure)
 app.command("list")(standing.list_)
 app.command("show")(standing.show)
+app.command()(wait.wait)
 for _verb in (steer.pause, steer.resume, steer.stop, steer.cancel, steer.delete):
     app.command()(_verb)
 app.command(context_settings={"ignore_unknown_options": True})(steer.priority)  # -1 is a number, not an option
@@ -231,10 +232,3 @@ def _standing(engine: Engine, files: list[Sweep], db: str | None, *, settled: bo
             say(f"{name}: {count} cancelled jobs stay so; nftlab job retry --sweep {name} --state cancelled{there}")
         if sweep["priority"] != file.priority and not settled:
             say(f"{name} keeps its priority, {sweep['priority']}; nftlab sweep priority {name} {file.priority}{there} gives it the file's")
-
-
-def _verdict(found: dict[str, Any], complete: bool) -> str:
-    if complete:
-        return f"complete, {found['expected']} runs recorded exactly once"
-    wrong = [f"{found[key]} {key}" for key in found if key not in ("expected", "done", "pruned", "extra") and found[key]]
-    return f"{found['done'] + found['pruned']} of {found['expected']} recorded; {', '.join(wrong)}"
