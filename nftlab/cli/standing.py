@@ -120,7 +120,7 @@ def _lines(found: Mapping[str, Any], forecast: Forecast, file: Sweep | None) -> 
 
 def _as_dict(rank: int, trial: Ranked) -> dict[str, Any]:
     """A ranked trial as scripts read it; keys are stable, more may be added."""
-    spread = {"mean": trial.mean, "std": trial.std, "n": trial.n, "asked": trial.asked}
+    spread = {"mean": trial.mean, "std": trial.std, "n": trial.n, "asked": trial.asked, "diverged": trial.diverged}
     return {"rank": rank, "trial": trial.trial_key, **spread, "config": trial.config}
 
 
@@ -131,7 +131,7 @@ def _ranking(metric: str, best: Sequence[Ranked], names: Sequence[str]) -> None:
         [
             rank,
             number(trial.mean, digits) + (f" ± {number(trial.std, digits)}" if trial.std is not None else ""),
-            trial.n if trial.n == trial.asked else f"{trial.n} of {trial.asked}",
+            _seeds(trial),
             trial.trial_key,
             *cells(trial.config, names),
         ]
@@ -139,6 +139,12 @@ def _ranking(metric: str, best: Sequence[Ranked], names: Sequence[str]) -> None:
     ]
     emit("best trials, mean ± std over seeds:")
     table(["rank", metric, "seeds", "trial", *names], rows, right=("rank", metric, "seeds"))
+
+
+def _seeds(trial: Ranked) -> str:
+    """`3`, `2 of 3`, `3, 1 diverged`."""
+    counted = f"{trial.n}" if trial.n == trial.asked else f"{trial.n} of {trial.asked}"
+    return counted + (f", {trial.diverged} diverged" if trial.diverged else "")
 
 
 def _percent(sweep: Mapping[str, Any]) -> str:

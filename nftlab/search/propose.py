@@ -35,12 +35,12 @@ class Proposer:
         self._engine, self._me, self._say, self._lease = engine, me, say, lease
         self._storage: Any = None
         self._spent: set[Spent] = set()  # searches whose parameters allowed nothing new beyond so many trials
-        self.broken: set[str] = set()  # searches that cannot go on, which stops neither the others nor the worker
+        self.broken: dict[str, float] = {}  # searches that cannot go on, and when they were launched: another launch may have mended them
 
     def left(self) -> bool:
         """Whether trials are still to be proposed, or results to be told."""
         for searched in self._sound():
-            with self._apart(searched.name):
+            with self._apart(searched):
                 if searched.untold or _room(searched):
                     return True
         return False
@@ -54,29 +54,29 @@ class Proposer:
         added = 0
         for searched in self._sound(above):
             full = added > 0 and added >= places
-            with self._apart(searched.name):
+            with self._apart(searched):
                 if searched.untold or (_room(searched) and not full):
                     added += self._take_turn(searched, 0 if full else max(1, places - added))
         return added
 
     def _sound(self, above: int | None = None) -> list[table.Searched]:
-        return [
-            searched
-            for searched in table.searches(self._engine, above=above)
-            if searched.name not in self.broken and searched.name not in self._without
-        ]
+        found = [searched for searched in table.searches(self._engine, above=above) if searched.name not in self._without]
+        for searched in found:
+            if self.broken.get(searched.name) != searched.launched_at:
+                self.broken.pop(searched.name, None)
+        return [searched for searched in found if searched.name not in self.broken]
 
     @contextmanager
-    def _apart(self, name: str) -> Iterator[None]:
+    def _apart(self, searched: table.Searched) -> Iterator[None]:
         """What goes wrong with one search (its study is gone, a sampler fails, its file does not read any more) is said, and it is left."""
         try:
             yield
         except OutageError:
             raise
         except Exception as error:
-            self.broken.add(name)
+            self.broken[searched.name] = searched.launched_at
             what = " ".join(str(error).split()) or type(error).__name__
-            self._say(f"{name}: no more trials are proposed here: {what}")
+            self._say(f"{searched.name}: no more trials are proposed here: {what}")
 
     def _take_turn(self, searched: table.Searched, places: int) -> int:
         from nftlab.search.study import Study, open_storage, told_plainly
@@ -90,7 +90,9 @@ class Proposer:
         try:
             sweep = _read(searched.name, source)
             with told_plainly(self._engine):
-                mine = _Turn(self._engine, Study(self._storage, searched.name, sweep.metric), sweep, turn, self._lease)
+                begun = bool(table.proposed(self._engine, searched.name))
+                study = Study(self._storage, searched.name, sweep.metric, begun=begun)
+                mine = _Turn(self._engine, study, sweep, turn, self._lease)
                 mine.reconcile()
                 return mine.propose(places, self._me, self._say, self._spent) if places and searched.active else 0
         except OutageError:

@@ -20,6 +20,7 @@ from nftlab.store import ACCEPTED, objective, shown
 from nftlab.store.engine import connecting, limit, making_tables
 from nftlab.store.faults import translate
 from nftlab.store.proposals import Proposed
+from nftlab.store.studies import MARK
 
 if TYPE_CHECKING:
     import optuna
@@ -32,15 +33,28 @@ POINTS = 50  # of a curve that Optuna is told: each costs it a transaction
 
 
 class Study:
-    """One sweep's study. Trials are named by their number in it."""
+    """One sweep's study. Trials are named by their number in it.
 
-    def __init__(self, storage: RDBStorage, name: str, metric: Metric) -> None:
+    `begun`: trials were proposed from it. If not, what there is of it is of a proposer that died or of a file that was launched
+    before, and it begins anew. Raises DatabaseError where one of that name is somebody else's.
+    """
+
+    def __init__(self, storage: RDBStorage, name: str, metric: Metric, *, begun: bool) -> None:
         import optuna
 
         self._storage, self._metric = storage, metric
         direction = optuna.study.StudyDirection[metric.goal.upper()]
-        self._study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
-        self._id = storage.get_study_id_from_name(name)
+        create = partial(optuna.create_study, storage=storage, study_name=name, direction=direction)
+        study = create(load_if_exists=True)
+        if study.trials and not begun:
+            if MARK not in study.user_attrs:
+                what = f"the database holds an Optuna study {name!r} of somebody else's, with {len(study.trials)} trials"
+                raise DatabaseError(what, "launch the search under another name")
+            optuna.delete_study(study_name=name, storage=storage)
+            study = create()
+        if MARK not in study.user_attrs:
+            study.set_user_attr(MARK, True)
+        self._study, self._id = study, storage.get_study_id_from_name(name)
 
     def __len__(self) -> int:
         return self._storage.get_n_trials(self._id)
@@ -163,6 +177,15 @@ def _quiet() -> Iterator[None]:
 
 
 def _suggest(trial: optuna.Trial, axis: Axis) -> Any:
+    """The sampler's answer. Raises DatabaseError where the study knows the parameter otherwise, which no further question changes."""
+    try:
+        return _answer(trial, axis)
+    except ValueError as error:
+        what = f"its Optuna study has {axis.name} with other values: {error}"
+        raise DatabaseError(what, "launch the search under another name") from error
+
+
+def _answer(trial: optuna.Trial, axis: Axis) -> Any:
     if axis.choices:
         return trial.suggest_categorical(axis.name, axis.choices)
     low, high, step = axis.range.low, axis.range.high, axis.range.step

@@ -13,7 +13,7 @@ from nftlab.store.peers import sources
 from nftlab.store.proposals import to_propose
 from nftlab.store.queue import Queue
 from nftlab.store.ranking import Ranked, objective, ranked
-from nftlab.store.records import Claim, EpochRow, Outcome, Worker
+from nftlab.store.records import Claim, EpochRow, Outcome, Worker, storable
 from nftlab.store.removal import Contents, contents, delete
 from nftlab.store.runs import JobRow, Shelved, curve, jobs, shelved, status, story, trial_keys
 from nftlab.store.slurm import done_by_task
@@ -83,6 +83,7 @@ __all__ = [
     "states",
     "status",
     "stop",
+    "storable",
     "story",
     "to_propose",
     "trained",

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nftlab.errors import DatabaseError, UsageError
 from nftlab.store.engine import shown, writing
+from nftlab.store.records import storable
 from nftlab.store.runs import now
 from nftlab.store.studies import has_studies, holds_studies, study_tables, study_version
 from nftlab.store.tables import jobs, metadata, sweeps
@@ -98,8 +99,8 @@ def _copy(table: Table, into: Table, here: Connection, there: Connection, progre
 
 
 def _portable(row: RowMapping) -> dict[str, Any]:
-    """A row as Postgres can hold it: without the one character that its texts cannot have, as the message of some crash may."""
-    return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in row.items()}
+    """A row as Postgres can hold it: an earlier nftlab may have written the message of some crash as it was."""
+    return {name: storable(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def _count_on(into: Table, there: Connection) -> None:

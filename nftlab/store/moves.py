@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nftlab.store.records import Claim, Worker, last_line
+from nftlab.store.records import Claim, Worker, last_line, storable
 from nftlab.store.session import Session
 from nftlab.store.tables import OPEN
 
@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[frozenset[str], str]] = {
 
 def departure(row: Any, target: str, cause: str, error: str | None = None) -> dict[str, Any]:
     """A running job about to leave for `target`, nothing counted against it."""
+    error = None if error is None else storable(error)
     line = None if error is None else last_line(error)
     counters = {"retries": row.retries, "losses": row.losses, "delay": 0.0, "alone": False}
     return {"job_id": row.id, "token": row.token, "target": target, "why": cause, "error": error, "line": line, **counters}

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Searched:
-    """A sweep that a sampler proposes for: its file, how many trials there are by now, and whether the sampler has results to hear of."""
+    """A sweep that a sampler proposes for: its file, how many trials there are by now, whether the sampler has results to hear of."""
 
     name: str
     source: str
     state: str
+    launched_at: float
     proposed: int
     untold: bool
 
@@ -53,11 +54,12 @@ def searches(engine: Engine, *, above: int | None = None) -> list[Searched]:
     mine = and_(jobs.c.sweep == proposals.c.sweep, jobs.c.trial_key == proposals.c.trial_key)
     ended = and_(proposals.c.sweep == sweeps.c.name, proposals.c.told.is_(None), not_(_in_work(mine)))
     count = select(func.count()).where(proposals.c.sweep == sweeps.c.name).scalar_subquery()
-    query = select(sweeps.c.name, sweeps.c.source, sweeps.c.state, count.label("proposed"), exists().where(ended).label("untold"))
+    columns = sweeps.c.name, sweeps.c.source, sweeps.c.state, sweeps.c.launched_at
+    query = select(*columns, count.label("proposed"), exists().where(ended).label("untold"))
     query = query.where(sweeps.c.method == "bayes", *([sweeps.c.priority > above] if above is not None else []))
     with engine.connect() as connection:
         rows = connection.execute(query.order_by(sweeps.c.priority.desc(), sweeps.c.launched_at, sweeps.c.name)).all()
-    return [Searched(row.name, row.source, row.state, row.proposed, bool(row.untold)) for row in rows]
+    return [Searched(row.name, row.source, row.state, row.launched_at, row.proposed, bool(row.untold)) for row in rows]
 
 
 def to_propose(engine: Engine, *, sweep: str | None = None) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from nftlab.store.moves import LOSSES, command, departure, leave, loss, refund
-from nftlab.store.records import Claim, EpochRow, Outcome, Worker, finite
+from nftlab.store.records import Claim, EpochRow, Outcome, Worker, finite, storable
 from nftlab.store.session import Session, session
 from nftlab.store.tables import STATES
 
@@ -276,7 +276,7 @@ def _claim(row: Any, attempt_id: int) -> Claim:
 def _epoch_parameters(claim: Claim, row: EpochRow) -> dict[str, Any]:
     values = {name: finite(value) for name, value in row.values.items()}
     best = {"best": row.best, "val_error": values.get("val/error"), "test_error": values.get("test/error")}
-    saved = {"checkpoint": row.checkpoint, "checkpoint_sha": row.checkpoint_sha}
+    saved = {"checkpoint": row.checkpoint and storable(row.checkpoint), "checkpoint_sha": row.checkpoint_sha}
     curve = {"epoch": row.epoch, "values": json.dumps(values), "seconds": row.seconds}
     return {"job_id": claim.job_id, "token": claim.token, **curve, **best, **saved}
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Engine, and_, select
 
 from nftlab.store.runs import values_of
+from nftlab.store.steering import never_launched
 from nftlab.store.tables import epoch_rows, jobs, sweeps
 
 
@@ -19,7 +20,8 @@ from nftlab.store.tables import epoch_rows, jobs, sweeps
 class Ranked:
     """A trial and its value: `mean` and `std` (sample, ddof = 1; None for one seed) of the metric over its `n` finished seeds.
 
-    `asked`: its seeds in the table. `mean` is None for a trial that has no value, or none yet.
+    `asked`: its seeds in the table, `diverged`: those of the finished whose numbers were finite no longer, after the epoch that counts.
+    `mean` is None for a trial that has no value, or none yet.
     """
 
     trial_key: str
@@ -28,6 +30,7 @@ class Ranked:
     std: float | None
     n: int
     asked: int
+    diverged: int
 
 
 def objective(states: Collection[str], values: Sequence[float]) -> float | None:
@@ -41,22 +44,27 @@ def objective(states: Collection[str], values: Sequence[float]) -> float | None:
 def ranked(engine: Engine, sweep: str) -> list[Ranked]:
     """All trials of a sweep, the best by its metric and goal first; the earliest launched on ties, those without a value last.
 
-    A trial with fewer seeds comes behind those with more: it cannot win by luck.
+    A trial with fewer seeds comes behind those with more, as it cannot win by luck, and one that diverged behind those that did not.
+    Raises NotFoundError for a sweep that was never launched.
     """
     at_best = and_(epoch_rows.c.job_id == jobs.c.id, epoch_rows.c.epoch == jobs.c.best_epoch)
-    query = select(jobs.c.trial_key, jobs.c.state, jobs.c.config, epoch_rows.c["values"].label("at_best")).outerjoin(epoch_rows, at_best)
+    columns = jobs.c.trial_key, jobs.c.state, jobs.c.config, jobs.c.diverged, epoch_rows.c["values"].label("at_best")
+    query = select(*columns).outerjoin(epoch_rows, at_best)
     by_trial: dict[str, list[Any]] = {}
     with engine.connect() as connection:
-        metric, goal = connection.execute(select(sweeps.c.metric, sweeps.c.goal).where(sweeps.c.name == sweep)).one()
+        told = connection.execute(select(sweeps.c.metric, sweeps.c.goal).where(sweeps.c.name == sweep)).first()
+        if told is None:
+            raise never_launched(connection, sweep)
         for row in connection.execute(query.where(jobs.c.sweep == sweep).order_by(jobs.c.id)):
             by_trial.setdefault(row.trial_key, []).append(row)
-    sign = -1 if goal == "maximize" else 1
-    found = [_trial(key, rows, metric) for key, rows in by_trial.items()]
-    return sorted(found, key=lambda trial: (trial.mean is None, trial.asked - trial.n, sign * (trial.mean or 0.0)))
+    sign = -1 if told.goal == "maximize" else 1
+    found = [_trial(key, rows, told.metric) for key, rows in by_trial.items()]
+    return sorted(found, key=lambda trial: (trial.mean is None, trial.diverged > 0, trial.asked - trial.n, sign * (trial.mean or 0.0)))
 
 
 def _trial(key: str, rows: Sequence[Any], metric: str) -> Ranked:
-    values = [values_of(row.at_best or "{}").get(metric, math.nan) for row in rows if row.state == "done"]
+    done = [row for row in rows if row.state == "done"]
+    values = [values_of(row.at_best or "{}").get(metric, math.nan) for row in done]
     mean = objective([row.state for row in rows], values)
     std = statistics.stdev(values) if mean is not None and len(values) > 1 else None
-    return Ranked(key, json.loads(rows[0].config), mean, std, len(values), len(rows))
+    return Ranked(key, json.loads(rows[0].config), mean, std, len(values), len(rows), sum(bool(row.diverged) for row in done))

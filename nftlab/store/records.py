@@ -79,6 +79,11 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and abs(value) < float("inf") else None
 
 
+def storable(text: str) -> str:
+    """A text as every database can hold it: what is no character (bytes of a file's name that are not UTF-8) and NUL are written out."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
 def last_line(error: str) -> str:
     """The last line of a traceback that says something, at most 500 characters."""
     lines = [line.strip() for line in error.splitlines() if line.strip()]

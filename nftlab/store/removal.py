@@ -11,7 +11,7 @@ from nftlab.store.engine import writing
 from nftlab.store.runs import now
 from nftlab.store.sql import SQLITE_LAST
 from nftlab.store.steering import never_launched
-from nftlab.store.studies import forget_study
+from nftlab.store.studies import forget_study, is_marked
 from nftlab.store.tables import ACCEPTED, attempts, epoch_rows, jobs, proposals, sweeps, transitions
 
 
@@ -65,10 +65,9 @@ def _contents(connection: Connection, name: str) -> Contents:
 
 
 def _searched(connection: Connection, name: str) -> bool:
-    """Whether the study of that name is ours: a sweep without a sampler may share its name with somebody's."""
-    method = connection.execute(select(sweeps.c.method).where(sweeps.c.name == name)).scalar_one()
+    """Whether the study of that name is ours: a sweep may share its name with somebody's. Those of earlier nftlabs have no mark."""
     proposed = select(proposals.c.number).where(proposals.c.sweep == name).limit(1)
-    return method == "bayes" or connection.execute(proposed).first() is not None
+    return connection.execute(proposed).first() is not None or is_marked(connection, name)
 
 
 def _count_on(connection: Connection) -> None:

@@ -7,12 +7,14 @@ import hashlib
 from sqlalchemy import Engine, select
 
 from nftlab.errors import NotFoundError
+from nftlab.store.records import storable
 from nftlab.store.session import session
 from nftlab.store.tables import snapshots
 
 
 def keep(engine: Engine, kind: str, text: str) -> str:
     """Keep a text of a `kind` ("diff", "packages"), once however many workers bring it; returns the SHA-256 that names it."""
+    text = storable(text)
     sha = hashlib.sha256(text.encode()).hexdigest()
     with session(engine) as talk:
         talk.tell("snapshot", [{"sha": sha, "kind": kind, "text": text}])

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, Select, func, select, text
 
 from nftlab.errors import ConfigError
 from nftlab.store.moves import command
-from nftlab.store.records import Worker
+from nftlab.store.records import Worker, storable
 from nftlab.store.session import Session, session
 from nftlab.store.steering import never_launched
 from nftlab.store.tables import ACCEPTED, STATES, jobs, proposals, sweeps
@@ -54,14 +54,13 @@ def launch(engine: Engine, sweep: Sweep, *, code: dict[str, Any], rerun: bool = 
     it is launched again with other parameters or another metric.
     """
     me = Worker.me()
-    if sweep.search:
-        _refuse_change(engine, sweep)
-    metric = {"metric": sweep.metric.name, "goal": sweep.metric.goal, "source": sweep.source, "path": sweep.path}
+    metric = {"metric": sweep.metric.name, "goal": sweep.metric.goal, "source": sweep.source, "path": storable(sweep.path)}
     row = {"name": sweep.name, "method": sweep.method, "priority": sweep.priority, "retries": sweep.retries, **metric}
     with session(engine) as talk:
         talk.tell("sweep", [row | {"code": json.dumps(code)}])
         sweep = replace(sweep, priority=talk.ask("sweep_state", sweep=sweep.name)[0].priority)
         if sweep.search:
+            _refuse_change(engine, sweep)  # sees the table as it was; since `tell` nobody proposes for what was launched before
             sweep = continued(talk, sweep)
         asked = {key: (trial, seed) for key, trial, seed in sweep.jobs()}
         known: dict[str, int] = {job.job_key: job.id for job in talk.ask("known", sweep=sweep.name)}

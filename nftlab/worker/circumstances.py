@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 import nftlab
 from nftlab.code import changes, named
 from nftlab.harmless import without_secrets
-from nftlab.store import keep, launched
+from nftlab.store import keep, launched, storable
 from nftlab.worker.messages import Ready
 
 
@@ -33,7 +33,7 @@ def here(code: dict[str, Any], ready: Ready) -> dict[str, Any]:
         "device_name": ready.device_name,
         "threads": ready.threads,
         "host": socket.gethostname(),
-        "argv": [without_secrets(word) for word in sys.argv],
+        "argv": [storable(without_secrets(word)) for word in sys.argv],
     }
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from nftlab.errors import ConfigError, OutageError
 from nftlab.search import Proposer, Referee
-from nftlab.store import Claim, Outcome, Queue, Worker, launched, open_db, shown
+from nftlab.store import Claim, Outcome, Queue, Worker, launched, open_db, shown, storable
 from nftlab.store.watch import Watch
 from nftlab.worker.blame import UnloadableError
 from nftlab.worker.budget import Wishes
@@ -235,8 +235,8 @@ class Session:
             choice = self.sizes.choose(head, self._claimable(head["pack_key"]), self._warm.ready)
             if self.signals.stop or self.trainer.gone:
                 return None
-            noted = here(self._warm.code, self._warm.ready) | {"data": prepared.source, "data_sha": prepared.sha256} | choice.noted()
-            return Berth(head["pack_key"], choice, noted)
+            data = {"data": storable(prepared.source), "data_sha": prepared.sha256}
+            return Berth(head["pack_key"], choice, here(self._warm.code, self._warm.ready) | data | choice.noted())
         return None
 
     def _head(self) -> dict[str, Any] | None:
@@ -250,8 +250,19 @@ class Session:
         if head is None and self._unloadable and (left := self.queue.peek()) and (error := self._unloadable.get(left["pack_key"])):
             raise error
         if head is None and self._refused and Queue(self.engine).peek():
-            raise self._refused
+            self._look_again()
+            head = self.queue.peek(self._unloadable)
+            if head is None and self._refused:
+                raise self._refused
         return head
+
+    def _look_again(self) -> None:
+        """Whether sweeps that were left to others were launched again, from this code, and can be trained here after all."""
+        for name in list(self.queue.left):
+            if next(other_code(self.engine, {name}, self._warm.code, known=True), None) is None:
+                self.queue.left.discard(name)
+        if not self.queue.left:
+            self._refused = None
 
     def _claimable(self, pack_key: str) -> int:
         return self.queue.claimable(pack_key, MOST, self._unloadable)

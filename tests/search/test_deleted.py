@@ -42,6 +42,62 @@ def test_a_sweep_without_a_sampler_leaves_somebodys_study_of_its_name(engine: En
     assert study(engine, "mine").trials == []
 
 
+def test_a_search_takes_no_study_of_somebody_else_over_and_none_away(engine: Engine) -> None:
+    theirs = optuna.create_study(study_name="s", storage=open_storage(engine))
+    theirs.ask()
+    launch(engine, search(), code=CODE)
+    said: list[str] = []
+    assert Proposer(engine, ME, said.append).propose(1) == 0
+    assert "holds an Optuna study 's' of somebody else's, with 1 trials; launch the search under another name" in said[0]
+    delete(engine, "s")
+    assert [trial.state.name for trial in study(engine).trials] == ["RUNNING"]
+
+
+def test_a_study_of_an_earlier_nftlab_goes_on_and_goes_with_its_search(engine: Engine, queue: Queue) -> None:
+    launch(engine, search(), code=CODE)
+    assert Proposer(engine, ME, print).propose(1) > 0
+    sql(engine, "DELETE FROM study_user_attributes")  # which had no mark
+    found = study(engine)
+    work_off(queue, Proposer(engine, ME, print))
+    assert complete(verify(engine, "s"))
+    assert found.user_attrs == {"nftlab": True}
+    sql(engine, "DELETE FROM study_user_attributes")
+    delete(engine, "s")
+    assert optuna.get_all_study_summaries(open_storage(engine)) == []
+
+
+def test_tables_whose_names_are_like_optunas_are_not_touched(sqlite: Engine) -> None:
+    """A shared database may hold anything."""
+    sql(sqlite, "CREATE TABLE people (id integer PRIMARY KEY)")
+    sql(sqlite, "CREATE TABLE trial_notes (id integer PRIMARY KEY, person integer REFERENCES people(id))")
+    sql(sqlite, "CREATE TABLE study_group (id integer PRIMARY KEY)")
+    for table in ("people", "trial_notes", "study_group"):
+        sql(sqlite, f"INSERT INTO {table} (id) VALUES (1)")
+    launch(sqlite, search(2), code=CODE)
+    work_off(Queue(sqlite), Proposer(sqlite, ME, print))
+    delete(sqlite, "s")
+    assert [len(sql(sqlite, f"SELECT * FROM {table}")) for table in ("people", "trial_notes", "study_group", *TABLES)] == [
+        1,
+        1,
+        1,
+        *[0] * 6,
+    ]
+
+
+def test_a_worker_goes_on_with_a_search_that_was_mended_and_launched_again(sqlite: Engine) -> None:
+    said: list[str] = []
+    proposer = Proposer(sqlite, ME, said.append)
+    launch(sqlite, search(4, seeds=1), code=CODE)
+    assert proposer.propose(1) > 0
+    optuna.delete_study(study_name="s", storage=open_storage(sqlite))
+    assert (proposer.propose(9), proposer.propose(9), len(said)) == (0, 0, 1)
+    cancel(sqlite, "s")
+    delete(sqlite, "s")
+    launch(sqlite, search(4, seeds=1), code=CODE)
+    work_off(Queue(sqlite), proposer)
+    assert (proposer.broken, complete(verify(sqlite, "s"))) == ({}, True)
+
+
 def test_a_worker_that_found_a_search_exhausted_looks_again_when_its_name_has_another_file(engine: Engine, queue: Queue) -> None:
     proposer = Proposer(engine, ME, print)
     for space, count in ((FOUR, 4), (FOUR.replace("0.4", "0.6"), 6)):

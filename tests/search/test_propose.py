@@ -17,7 +17,21 @@ from nftlab.errors import ConfigError
 from nftlab.search import Proposer
 from nftlab.search import study as searching
 from nftlab.spec import load_text
-from nftlab.store import Claim, Queue, complete, extension, jobs, launch, open_db, proposals, set_priority, story, to_propose, verify
+from nftlab.store import (
+    Claim,
+    Queue,
+    Worker,
+    complete,
+    extension,
+    jobs,
+    launch,
+    open_db,
+    proposals,
+    set_priority,
+    story,
+    to_propose,
+    verify,
+)
 from nftlab.store.ranking import ranked
 from tests.search.lab import LR, ME, error_of, search, study, suggested, train, train_all, work_off
 from tests.store.conftest import TABLES
@@ -109,21 +123,67 @@ def _killed_between_ask_and_insert(url: str) -> None:
     proposer(engine).propose(4)
 
 
-def test_what_a_killed_proposer_asked_for_is_told_as_failed_and_costs_no_budget(engine: Engine, queue: Queue) -> None:
-    launch(engine, search(6, seeds=1), code=CODE)
+def killed(engine: Engine) -> None:
+    """A proposer dies between the sampler's answer and our table; its turn has run out since."""
     url = engine.url.render_as_string(hide_password=False)
     engine.dispose()
     dead = multiprocessing.get_context("fork").Process(target=_killed_between_ask_and_insert, args=(url,))
     dead.start()
     dead.join()
     assert dead.exitcode == -signal.SIGKILL
-    assert [trial.state for trial in study(engine).trials] == [TrialState.RUNNING]
+    assert study(engine).trials[-1].state == TrialState.RUNNING
     assert proposer(engine).propose(1) == 0, "the dead one's turn has not run out"
     sql(engine, "UPDATE sweeps SET proposer_until = 1")
+
+
+def test_what_a_killed_proposer_asked_for_is_told_as_failed_and_costs_no_budget(engine: Engine, queue: Queue) -> None:
+    launch(engine, search(6, seeds=1), code=CODE)
+    assert proposer(engine).propose(1) == 2
+    train_all(queue)
+    killed(engine)
     work_off(queue, proposer(engine))
     states = [trial.state for trial in study(engine).trials]
-    assert states == [TrialState.FAIL] + [TrialState.COMPLETE] * 6
+    assert states == [TrialState.COMPLETE] * 2 + [TrialState.FAIL] + [TrialState.COMPLETE] * 4
     assert complete(verify(engine, "s"))
+
+
+def test_a_search_whose_first_proposer_was_killed_begins_anew_with_the_values_of_today(engine: Engine, queue: Queue) -> None:
+    """Nothing was proposed, so the file may change; Optuna has only seen its values of before."""
+    space = "  dataset: {value: digits}\n  lr: {values: [0.1, 0.01]}\n  batch_size: {values: [16, 32]}\n"
+    launch(engine, search(3, seeds=1, parameters=space), code=CODE)
+    killed(engine)
+    launch(engine, search(3, seeds=1, parameters=space.replace("0.1, 0.01", "0.2, 0.02")), code=CODE)
+    work_off(queue, proposer(engine))
+    assert complete(verify(engine, "s"))
+    assert {job.config["lr"] for job in jobs(engine)} <= {0.2, 0.02}
+    assert [trial.number for trial in study(engine).trials][:1] == [0]
+
+
+def test_a_study_that_knows_a_parameter_with_other_values_breaks_its_search_and_no_worker(sqlite: Engine) -> None:
+    space = "  dataset: {value: digits}\n  lr: {values: [0.1, 0.01, 0.001]}\n"
+    launch(sqlite, search(3, seeds=1, parameters=space), code=CODE)
+    assert proposer(sqlite).propose(1) == 2
+    sql(sqlite, "UPDATE sweeps SET source = replace(source, '0.001', '0.002')")  # which a launch would refuse
+    said: list[str] = []
+    asking = proposer(sqlite, said)
+    before = len(study(sqlite).trials)
+    assert (asking.propose(9), asking.propose(9), list(asking.broken)) == (0, 0, ["s"])
+    assert "its Optuna study has lr with other values" in said[0]
+    assert len(study(sqlite).trials) == before + 1
+
+
+def test_a_search_cannot_change_while_its_first_trials_are_proposed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proposals come when the launch has begun and has not yet the table to itself."""
+    launch(engine, search(4, seeds=1), code=CODE)
+    me = Worker.me
+
+    def late() -> Worker:
+        assert proposer(engine).propose(1) > 0
+        return me()
+
+    monkeypatch.setattr(Worker, "me", late)
+    with pytest.raises(ConfigError, match="cannot change"):
+        launch(engine, search(4, seeds=1, parameters=LR.replace("1e-5", "1e-3")), code=CODE)
 
 
 def test_a_late_proposer_adds_nothing(engine: Engine) -> None:
@@ -165,7 +225,7 @@ def test_a_search_of_which_nothing_can_be_trained_is_broken_not_exhausted(sqlite
     sql(sqlite, "UPDATE sweeps SET source = replace(source, 'max: 4', 'max: 4.0')")  # an earlier nftlab let it be launched
     said: list[str] = []
     asking = proposer(sqlite, said)
-    assert (asking.propose(1), asking.broken, asking.left()) == (0, {"s"}, False)
+    assert (asking.propose(1), set(asking.broken), asking.left()) == (0, {"s"}, False)
     (line,) = said
     assert line.startswith("s: no more trials are proposed here: none of 1000 configurations drawn from its parameters can be trained: ")
     assert line.endswith(" is not a whole number; mend its file and launch it again")
@@ -243,7 +303,7 @@ def test_a_study_that_was_deleted_is_noticed(sqlite: Engine) -> None:
     said: list[str] = []
     asking = proposer(sqlite, said)
     assert asking.propose(9) > 0, "the other search goes on"
-    assert asking.broken == {"s"}
+    assert asking.broken.keys() == {"s"}
     (line,) = said
     assert line.startswith("s: no more trials are proposed here: ")
     assert "its Optuna study has 0 trials of at least 2, so it was deleted" in line
@@ -258,7 +318,7 @@ def test_a_stored_file_that_does_not_read_any_more_stops_nobody(sqlite: Engine, 
     said: list[str] = []
     asking = proposer(sqlite, said)
     work_off(queue, asking)
-    assert (asking.broken, asking.left(), len(said)) == ({"old"}, False, 1)
+    assert (set(asking.broken), asking.left(), len(said)) == ({"old"}, False, 1)
     assert {job.sweep for job in jobs(sqlite)} == {"new"}
     assert len(jobs(sqlite)) == 8
 
@@ -302,7 +362,7 @@ def test_a_proposer_that_stood_still_and_lost_its_turn_stops_nothing(sqlite: Eng
 
     monkeypatch.setattr(searching, "_suggest", stand_still)
     assert late.propose(1) == 0
-    assert (late.broken, said) == (set(), [])
+    assert (late.broken, said) == ({}, [])
     work_off(Queue(sqlite), late)
     assert complete(verify(sqlite, "s"))
 

@@ -286,6 +286,18 @@ def test_a_crash_backs_off_alone_until_retries_are_spent(engine: Engine, queue: 
     assert [attempt["error"].splitlines()[0] for attempt in story(engine, job.job_key)["attempts"]] == ["Traceback"] * 3
 
 
+@pytest.mark.parametrize("odd", ["bad header: AB\0CD", "no file caf\udce9"])
+def test_an_error_of_any_characters_can_be_recorded(odd: str, engine: Engine, queue: Queue) -> None:
+    """Else its job would go back as if its worker had been lost, and end the next one."""
+    launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
+    [claim] = queue.claim(ANN, 1, CODE)
+    queue.fail(claim, f"Traceback\nValueError: {odd}", cause="config")
+    [job] = jobs(engine)
+    written = odd.replace("\0", "\\x00").replace("\udce9", "\\udce9")
+    assert (job.state, job.error) == ("failed", f"ValueError: {written}")
+    assert story(engine, job.job_key)["attempts"][0]["error"] == f"Traceback\nValueError: {written}"
+
+
 def test_a_bad_configuration_fails_at_once(engine: Engine, queue: Queue) -> None:
     launch(engine, make_sweep(trials=1, seeds=1), code=CODE)
     [claim] = queue.claim(ANN, 1, CODE)

@@ -7,6 +7,7 @@ import math
 import pytest
 from sqlalchemy import Engine, event
 
+from nftlab.errors import NotFoundError
 from nftlab.spec import load_text
 from nftlab.store import Claim, Outcome, Queue, launch, ranked
 from tests.store.jobtable import ANN, CODE, epoch, make_sweep, sweep_text
@@ -61,6 +62,7 @@ def test_what_has_fewer_seeds_comes_behind_and_what_has_no_worth_last(engine: En
     queue.finish([(diverged[1], Outcome(diverged=True, best_epoch=None, val_error=None, test_error=None, seconds=1.0))])
     queue.record_epoch([(running[0], epoch(1, error=1.0))])
     found = [(trial.trial_key, trial.mean, trial.n, trial.asked) for trial in ranked(engine, "s")]
+    assert [trial.diverged for trial in ranked(engine, "s") if trial.trial_key == diverged[0].trial_key] == [1]
     assert found[:2] == [(whole[0].trial_key, 9.0, 2, 2), (partial[0].trial_key, 1.0, 1, 2)]
     assert {(key, mean) for key, mean, *_ in found[2:]} == {(of[0].trial_key, None) for of in (pruned, diverged, running)}
 
@@ -72,3 +74,19 @@ def test_it_takes_two_questions_however_many_jobs(sqlite: Engine) -> None:
     event.listen(sqlite, "before_cursor_execute", lambda _c, _cursor, statement, *_: asked.append(statement))
     assert len(ranked(sqlite, "s")) == len(every)
     assert len(asked) == 2
+
+
+def test_what_diverged_after_a_good_epoch_comes_behind_what_did_not(engine: Engine, queue: Queue) -> None:
+    wild, tame = claims(engine, queue, trials=2, seeds=2)
+    done(queue, wild[0], 1.0)
+    queue.record_epoch([(wild[1], epoch(1, error=1.0))])
+    queue.finish([(wild[1], Outcome(diverged=True, best_epoch=1, val_error=1.0, test_error=1.0, seconds=1.0))])
+    for claim in tame:
+        done(queue, claim, 9.0)
+    found = [(trial.trial_key, trial.mean, trial.n, trial.diverged) for trial in ranked(engine, "s")]
+    assert found == [(tame[0].trial_key, 9.0, 2, 0), (wild[0].trial_key, 1.0, 2, 1)]
+
+
+def test_a_sweep_that_is_not_there_has_no_ranking(engine: Engine) -> None:
+    with pytest.raises(NotFoundError, match="'gone' was never launched"):
+        ranked(engine, "gone")

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,24 @@ def test_a_job_that_older_code_does_not_understand_is_left_to_newer(call: Call, 
     assert '"done": 1' in call("launched", "status", "--sweep", "own", "--json").stdout, "a sweep of like jobs is trained"
     assert call("launched", "worker", "--drain", "--no-wandb", "--device", "cpu").returncode == 1
     assert '"failed": 1' in call("launched", "status", "--json").stdout
+
+
+@pytest.mark.ci
+def test_a_worker_trains_what_it_had_left_to_others_once_it_is_launched_from_its_code(call: Call, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "lab.sqlite") as table:
+        table.execute("UPDATE jobs SET config = json_set(config, '$.label_smoothing', 0.1)")
+    (tmp_path / "own.yaml").write_text(SWEEP.replace("tiny", "own").replace("epochs: {value: 1}", "epochs: {value: 500}"))
+    assert call("edited", "sweep", "launch", "../own.yaml").returncode == 0
+    with ThreadPoolExecutor() as pool:
+        worker = pool.submit(call, "edited", "worker", "--drain", "--no-wandb", "--device", "cpu")
+        while '"running": 1' not in call("edited", "status", "--sweep", "own", "--json").stdout:
+            assert not worker.done(), worker.result().stderr
+        assert call("edited", "sweep", "delete", "tiny", "--yes").returncode == 0
+        assert call("edited", "sweep", "launch", "../tiny.yaml").returncode == 0
+        assert not worker.done()
+    assert worker.result().returncode == 0, worker.result().stderr
+    assert "its jobs are left to others: sweep tiny" in worker.result().stderr
+    assert '"done": 1' in call("edited", "status", "--sweep", "tiny", "--json").stdout
 
 
 @pytest.mark.ci

@@ -126,3 +126,21 @@ def test_signals_wake_a_wait() -> None:
         assert select.select([signals.socket], [], [], 5)[0]
         signals.drain()
         assert not select.select([signals.socket], [], [], 0)[0]
+
+
+def test_a_runs_folder_of_any_name_serves(lab: Lab) -> None:
+    """A name that is not UTF-8 is no text that a database holds; checkpoints are found again in the folder that a worker is given."""
+    lab.runs = lab.runs.parent / os.fsdecode(b"caf\xe9")
+    lab.sweep(epochs=2000)
+    first = lab.start()
+    lab.until(lambda: recorded(lab, 2))
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=120)
+    assert first.returncode == 75
+    [row] = lab.jobs()
+    second = lab.start()
+    lab.until(lambda: 2 in authors(lab, row.job_id))
+    second.send_signal(signal.SIGTERM)
+    err = second.communicate(timeout=120)[1]
+    assert "from epoch 0" not in err
+    assert set(authors(lab, row.job_id)[: row.epoch]) == {1}, "the second went on behind the first"
