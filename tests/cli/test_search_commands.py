@@ -87,9 +87,10 @@ def test_extend_says_what_a_larger_run_cap_leaves_to_propose(searching: Invoke, 
 @pytest.mark.parametrize(
     ("early", "told", "epochs"),
     [
-        ("min_iter: 2, eta: 2", "early_terminate: judged after epochs 2, 4", [2, 4]),
+        ("min_iter: 1, eta: 2", "early_terminate: judged after epochs 1, 2", [1, 2]),  # after 4 a job is done
         ("max_iter: 9, s: 1", "early_terminate: judged after epoch 3", [3]),
-        ("min_iter: 5", "early_terminate never fires: with min_iter 5 no decision falls within the 4 epochs that a job trains at most", []),
+        ("min_iter: 4", "early_terminate never fires: with min_iter 4 no decision falls before a job's last epoch, which is 4 at most", []),
+        ("min_iter: 5", "early_terminate never fires: with min_iter 5 no decision falls before a job's last epoch, which is 4 at most", []),
     ],
 )
 def test_when_jobs_are_judged_is_told(early: str, told: str, epochs: list[int], invoke: Invoke, folder: Path) -> None:
@@ -106,9 +107,9 @@ def test_when_jobs_are_judged_is_told(early: str, told: str, epochs: list[int], 
 @pytest.mark.parametrize(
     ("parameter", "told"),
     [
-        ("epochs: {min: 3, max: 5}", "median: judged after epochs 1, 2, 3, 4, 5"),
-        ("epochs: {values: [3, 5]}", "median: judged after epochs 1, 2, 3, 4, 5"),
-        ("momentum: {value: 0.5}", "median: judged after epochs 1, 2, 3, …, 200"),
+        ("epochs: {min: 3, max: 5}", "median: judged after epochs 1, 2, 3, 4"),
+        ("epochs: {values: [3, 5]}", "median: judged after epochs 1, 2, 3, 4"),
+        ("momentum: {value: 0.5}", "median: judged after epochs 1, 2, 3, …, 199"),
     ],
 )
 def test_when_jobs_of_a_search_are_judged(parameter: str, told: str, searching: Invoke, folder: Path) -> None:
