@@ -1,7 +1,7 @@
 """The classifiers of the NFT paper (Marullo et al., AAAI 2022).
 
 Dropout is an argument: a network lists in `dropout` the (shape per example, rate) of each of its masks and its
-`forward(x, masks)` multiplies by them; without masks it does not drop. So a forward pass is a pure function.
+`forward(x, masks)` says `dropped(x, mask)` where it falls; without masks it does not drop. So a forward pass is a pure function.
 """
 
 from __future__ import annotations
