@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from nftlab.errors import UsageError
 
-_HOW = "write sqlite:///PATH or postgresql://USER@HOST:PORT/NAME"
+_HOW = "write sqlite:///PATH or postgresql://USER@HOST/NAME"
 # What is meant as a URL, or as libpq's KEY=VALUE, rather than as a file's name: a slip of the pen in a URL with a password must not
 # become the name of a file. sqlite:///PATH and ./PATH still reach a file of any name.
 _NEARLY = re.compile(r"postgres.*(:|@|//)|[\w+]+:/|\s*\w+\s*=|(//)?[^/]+:.*@", re.IGNORECASE | re.DOTALL)
@@ -49,7 +49,8 @@ def parse(url: str | None) -> URL:
         raise UsageError("the database's URL has an @ behind the one that ends the password", f"write @ in a password as %40; {_HOW}")
     if kind in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
-    raise UsageError(f"{shown(parsed)}: the job table is a SQLite file or a Postgres database", _HOW)
+    # the URL last: what masks passwords takes all from a port in it to the last @ of the text
+    raise UsageError("the job table is a SQLite file or a Postgres database", f"{_HOW}, not {shown(parsed)}")
 
 
 def shown(url: str | URL | None) -> str:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from nftlab.errors import DatabaseError, UsageError
+from nftlab.harmless import masked
 from nftlab.store import open_db, shown
 from nftlab.store.url import parse
 
@@ -36,6 +37,23 @@ def test_a_url_is_shown_without_its_secrets(url: str, said: str) -> None:
 def test_other_kinds_of_database(url: str) -> None:
     with pytest.raises(UsageError, match=r"sqlite:///PATH"):
         open_db(url, create=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("foo://bar", "foo://bar"),
+        ("sqlite://x.db", "sqlite://x.db"),
+        ("mysql://host:3306/lab", "mysql://host:3306/lab"),
+        ("mysql://me:secret@host:3306/lab", "mysql://me:***@host:3306/lab"),
+        ("mysql://host/lab?password=secret", "mysql://host/lab?password=***"),
+    ],
+)
+def test_of_another_kind_the_whole_sentence_is_read(url: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_db(url, create=True)
+    what = "the job table is a SQLite file or a Postgres database"
+    assert masked(str(caught.value)) == f"{what}; write sqlite:///PATH or postgresql://USER@HOST/NAME, not {said}"
 
 
 @pytest.mark.parametrize(
