@@ -139,7 +139,22 @@ def _states(plans: list[SweepPlan]) -> dict[str, int]:
 def _cost(plans: list[SweepPlan], db: str | None) -> str:
     """By the speeds that are known; where none is, what the sweep files tell."""
     forecast = expected([plan.sweep for plan in plans], db)
-    return told(forecast) if forecast.devices else "; ".join(dict.fromkeys(plan.cost for plan in plans if plan.cost)) or "not measured yet"
+    return told(forecast) if forecast.devices else _by_files(plans)
+
+
+def _by_files(plans: list[SweepPlan]) -> str:
+    """Of several sweeps whose cost each is, and how many jobs are in none of these: a part must not pass for the whole."""
+    from nftlab.papers import NOT_MEASURED
+
+    measured = [plan for plan in plans if plan.measured]
+    if not measured:
+        return NOT_MEASURED
+    if len(plans) == 1:
+        return measured[0].cost
+    parts = [f"{plan.sweep.name} ({plan.jobs} jobs): {plan.cost}" for plan in measured]
+    jobs = sum(plan.jobs for plan in plans)
+    unknown = jobs - sum(plan.jobs for plan in measured)
+    return "; ".join([*parts, *([f"{unknown} of {jobs} jobs {NOT_MEASURED}"] if unknown else [])])
 
 
 def _told(item: Item, plans: list[SweepPlan], db: str | None) -> dict[str, Any]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
+NOT_MEASURED = "not measured yet"  # what a file may tell of its cost instead
+
+
 @dataclass(frozen=True)
 class SweepPlan:
     """A sweep of an item: its file as users name it, the cost that the file tells of, how many jobs, and their states if launched.
@@ -34,6 +37,11 @@ class SweepPlan:
     def done(self) -> int:
         """How many jobs have ended as they should, pruned ones among them."""
         return self.states.get("done", 0) + self.states.get("pruned", 0)
+
+    @property
+    def measured(self) -> bool:
+        """Whether the file tells what its jobs cost."""
+        return self.cost not in ("", NOT_MEASURED)
 
     @property
     def to_launch(self) -> bool:

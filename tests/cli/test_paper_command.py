@@ -87,6 +87,18 @@ def test_the_shipped_paper_is_listed_whole(invoke: Invoke) -> None:
     assert (items["table1"]["jobs"], items["table1-search"]["jobs"], items["figure3"]["jobs"]) == (240, 24900, 36)
 
 
+def test_the_cost_of_one_sweep_does_not_pass_for_that_of_all(invoke: Invoke, mine: Path) -> None:
+    folder = mine / "sweeps" / "mine"
+    (mine / "reports" / "mine" / "paper.yaml").write_text(PAPER.replace("[moons]", "[moons, more, same, plain]"))
+    for name, cost in (("more", "# cost: not measured yet"), ("same", "# cost: seconds"), ("plain", "# no word of it")):
+        (folder / f"{name}.yaml").write_text(SWEEP.replace("# cost: seconds", cost))
+    told = "mine/moons (2 jobs): seconds; mine/same (2 jobs): seconds; 4 of 8 jobs not measured yet"
+    assert invoke("paper", "mine", "--list").stdout.splitlines()[1].endswith(f"\t{told}")
+    assert f"cost: {told}\n" in invoke("paper", "mine", "table1").stdout
+    (mine / "reports" / "mine" / "paper.yaml").write_text(PAPER.replace("[moons]", "[more, plain]"))
+    assert "cost: not measured yet\n" in invoke("paper", "mine", "table1").stdout
+
+
 def test_without_launch_nothing_is_changed(invoke: Invoke, mine: Path) -> None:
     before = sorted(mine.rglob("*"))
     result = invoke(*SMALL)
