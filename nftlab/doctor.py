@@ -166,11 +166,14 @@ def wandb() -> Check:
     """Whether curves can be mirrored to W&B, and whether they will go online."""
     if find_spec("wandb") is None:
         return Check("wandb", "fail", "not installed", "pip install wandb")
-    mode = os.environ.get("WANDB_MODE")
-    if mode:
-        return Check("wandb", "ok", f"WANDB_MODE={mode}")
-    from nftlab.track.wandb import has_key
+    from nftlab.track.wandb import asked_mode, has_key
 
+    try:
+        asked_mode()
+    except NftlabError as error:
+        return Check("wandb", "fail", str(error))
+    if written := os.environ.get("WANDB_MODE"):
+        return Check("wandb", "ok", f"WANDB_MODE={written}")
     return Check(
         "wandb", "ok", "online: an API key is configured" if has_key() else "offline: no API key (wandb login sends curves online)"
     )

@@ -136,12 +136,14 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("mode", "told"), [("offline", "WANDB_MODE=offline"), (None, "no API key")])
+@pytest.mark.parametrize(("mode", "told"), [("offline", "WANDB_MODE=offline"), (None, "no API key"), ("foo", "'foo' is not one of online")])
 def test_wandb(mode: str | None, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     if mode:
         monkeypatch.setenv("WANDB_MODE", mode)
-    assert told in doctor.wandb().found
+    check = doctor.wandb()
+    assert told in check.found
+    assert check.status == ("fail" if mode == "foo" else "ok")
 
 
 def test_without_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

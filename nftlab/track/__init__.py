@@ -30,10 +30,19 @@ def _wandb(job: TrackedJob, runs: Path, say: Say) -> Tracker:
 TRACKERS: Mapping[str, Callable[[TrackedJob, Path, Say], Tracker]] = {"none": _none, "wandb": _wandb}
 
 
-def open_tracker(kind: str, runs: Path, job: TrackedJob, say: Say) -> Tracker:
-    """The tracker `kind` ("none" or "wandb") for one job, with its files under `runs`; raises UsageError for another kind."""
+def check_tracker(kind: str) -> None:
+    """Raises UsageError for a tracker that there is not, and for one that the environment asks for what it cannot do."""
     if kind not in TRACKERS:
         raise UsageError(f"tracker {kind!r} is not one of {', '.join(TRACKERS)}{nearest(kind, TRACKERS)}")
+    if kind == "wandb":
+        from nftlab.track.wandb import asked_mode
+
+        asked_mode()
+
+
+def open_tracker(kind: str, runs: Path, job: TrackedJob, say: Say) -> Tracker:
+    """The tracker `kind` ("none" or "wandb") for one job, with its files under `runs`; raises what `check_tracker` does."""
+    check_tracker(kind)
     return TRACKERS[kind](job, runs, say)
 
 
@@ -43,4 +52,4 @@ def close_trackers(kind: str) -> None:
         sys.modules["wandb"].teardown()
 
 
-__all__ = ["TRACKERS", "Mirror", "Owed", "Say", "TrackedJob", "Tracker", "close_trackers", "open_tracker"]
+__all__ = ["TRACKERS", "Mirror", "Owed", "Say", "TrackedJob", "Tracker", "check_tracker", "close_trackers", "open_tracker"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
+from nftlab.errors import UsageError, nearest
 from nftlab.harmless import without_secrets
 from nftlab.track.job import Say, TrackedJob, Tracker
 from nftlab.track.none import NoTracker
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import wandb
 
 HOSTS = ("api.wandb.ai", "forge.coreweave.com")  # where keys of the hosted service are kept in .netrc
+MODES = ("online", "offline", "disabled")
+_OLDER = {"run": "online", "dryrun": "offline"}  # W&B's earlier names; its `shared` keeps no steps, which epochs are
 PROJECT = "nftlab"  # unless WANDB_PROJECT or the sweep's file names another
 HANDED_BACK = 75
 _TAG = 64  # characters W&B allows
@@ -78,15 +81,27 @@ class WandbTracker:
 def open_wandb(job: TrackedJob, runs: Path, say: Say) -> Tracker:
     """The W&B run of a job, resumed if it exists.
 
-    Mode: WANDB_MODE, else online if an API key is configured (WANDB_API_KEY or .netrc), else offline, which is
-    said; offline too, for the
-    rest of the process, when the server does not answer for its project. Files go to `runs`/wandb unless WANDB_DIR is set.
+    Offline, which is said, is as `asked_mode` has it, and for the rest of the process when the server does not answer for its project.
+    Files go to `runs`/wandb unless WANDB_DIR is set.
     """
-    mode = os.environ.get("WANDB_MODE") or ("online" if has_key() else "offline")
-    if mode == "disabled":
+    asked = asked_mode()
+    if asked == "disabled":
         return NoTracker()
     with _masked_words():
-        return _open(job, runs, say, mode)
+        return _open(job, runs, say, asked)
+
+
+def asked_mode() -> str:
+    """One of `MODES`: WANDB_MODE, else online if an API key is configured (WANDB_API_KEY or .netrc), else offline.
+
+    Raises UsageError for another WANDB_MODE.
+    """
+    if not (written := os.environ.get("WANDB_MODE")):
+        return "online" if has_key() else "offline"
+    if (found := _OLDER.get(written, written)) not in MODES:
+        what = f"WANDB_MODE {written!r} is not one of {', '.join(MODES)}{nearest(written, MODES)}"
+        raise UsageError(what, "set it so, unset it, or leave W&B out with --no-wandb")
+    return found
 
 
 def _open(job: TrackedJob, runs: Path, say: Say, mode: str) -> WandbTracker:

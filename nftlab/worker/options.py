@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nftlab.errors import UsageError
-from nftlab.track import TRACKERS
+from nftlab.track import check_tracker
 
 
 def named(device: str) -> list[str]:
@@ -79,8 +79,7 @@ class WorkerOptions:
             raise UsageError(f"device {self.device!r} is not auto, cpu, cuda, cuda:N, all or a list such as cuda:0,cuda:1")
         if self.pack != "auto" and not (re.fullmatch(r"\d{1,6}", str(self.pack)) and int(self.pack) >= 1):
             raise UsageError(f"pack {self.pack!r} is neither auto nor a number of jobs from 1 to 999999")
-        if self.track not in TRACKERS:
-            raise UsageError(f"tracker {self.track!r} is not one of {', '.join(TRACKERS)}")
+        check_tracker(self.track)  # before hours of training without the curves that were asked for
         for name in ("lease", "grace", "patience", "max_failures"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} must be greater than 0")

@@ -42,6 +42,16 @@ def test_launch_work_verify_report(invoke: Invoke, run: Callable[..., subprocess
     assert 0 <= cell["mean"] <= 100
 
 
+def test_a_mode_that_wandb_does_not_know_is_told_before_anything_is_trained(
+    invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "foo")
+    refused = invoke("worker", "--drain", "--device", "cpu")
+    assert (refused.exit_code, "WANDB_MODE 'foo' is not one of online, offline, disabled; " in refused.stderr) == (2, True)
+    assert not (folder / "db").exists()
+    assert invoke("worker", "--drain", "--device", "cpu", "--no-wandb").exit_code == 0
+
+
 @pytest.mark.ci
 def test_no_password_is_kept(
     invoke: Invoke, run: Callable[..., subprocess.CompletedProcess[str]], folder: Path, fresh_postgres: str

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import wandb
 
-from nftlab.track import Mirror, TrackedJob, close_trackers, open_tracker
+from nftlab.errors import UsageError
+from nftlab.track import Mirror, TrackedJob, check_tracker, close_trackers, open_tracker
 from nftlab.track import wandb as track
 from nftlab.track.wandb import has_key
 from tests.track.offline import runs
@@ -186,6 +187,29 @@ def test_a_project_that_a_server_refuses_sends_no_other_offline(tmp_path: Path, 
         open_tracker("wandb", tmp_path, dataclasses.replace(job(key), project=project), lambda line: None).close(None, 0)
     close_trackers("wandb")
     assert asked == [("a1", "online"), ("a1", "offline"), ("b2", "offline"), ("c3", "online")]
+
+
+@pytest.mark.parametrize(("written", "meant"), [("online", "online"), ("run", "online"), ("offline", "offline"), ("dryrun", "offline")])
+def test_every_mode_that_works_and_its_earlier_name(written: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def init(**told: Any) -> None:
+        asked.append(told["mode"])
+        raise ValueError("enough")
+
+    monkeypatch.setattr(wandb, "init", init)
+    monkeypatch.setenv("WANDB_MODE", written)
+    with pytest.raises(ValueError, match="enough"):
+        open_tracker("wandb", tmp_path, job(), lambda line: None)
+    assert asked == [meant]
+
+
+@pytest.mark.parametrize("written", ["foo", "shared", "Offline"])
+def test_any_other_mode_is_refused(written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", written)
+    with pytest.raises(UsageError, match=f"WANDB_MODE '{written}' is not one of online, offline, disabled"):
+        check_tracker("wandb")
+    check_tracker("none")
 
 
 def test_disabled_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
