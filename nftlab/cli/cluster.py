@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nftlab.cli.database import shown, to_read, to_write
+from nftlab.cli.database import shown, to_read, to_work
 from nftlab.cli.options import Db, Json
 from nftlab.cli.output import emit, emit_json, say, table
 from nftlab.errors import UsageError
@@ -50,7 +50,7 @@ def launch(
     request = cluster.Request(workers, gpus, cpus, seconds(time), partition, mem, name, tuple(setup or ()), _pairs(sbatch), requeue, words)
     check(context, request.worker(), processes=max(gpus, 1))  # here rather than on the node
     cluster.refuse_file(shown(db))  # before one is made
-    engine, url = to_write(db)
+    engine, url = to_work(db)
     placed = cluster.launch(engine, request, Path(os.environ.get("NFTLAB_RUNS") or "runs") / "slurm")
     if cluster.local_only(engine):
         say(f"{url} is an address of this machine alone: workers on other nodes will not reach it")

@@ -46,3 +46,14 @@ def to_write(db: str | None) -> tuple[Engine, str]:
     engine = store.open_db(db, create=True)
     assert engine is not None  # it was made if need be
     return engine, shown(db)
+
+
+def to_work(db: str | None) -> tuple[Engine, str]:
+    """`to_write` for workers; that a table was made is said, or a mistyped URL, where nothing was launched, looks like success."""
+    from nftlab import store
+
+    if (engine := store.open_db(db, create=False)) is not None:
+        return engine, shown(db)
+    engine, url = to_write(db)
+    say(f"there was no job table: a new, empty one was made at {url}; nftlab sweep launch FILE{same_table(db)} fills it")
+    return engine, url

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nftlab.cli.database import to_work
 from nftlab.cli.options import Db
 from nftlab.errors import NftlabError
 
@@ -58,11 +59,13 @@ def worker(
     Several workers share the cores and leave together, with the most serious of their exit codes.
     """
     given = locals()  # the options above, by their names
-    from nftlab.worker import devices, run_crew, run_worker
+    from nftlab.worker import check_crew, devices, run_crew, run_worker
 
     del given["device"]
     options = asked(**given)
     crew = [replace(options, device=name) for name in devices(device)]
+    check_crew(crew)
+    to_work(db)[0].dispose()  # each worker opens its own; here it is made, and that is said, once for all
     raise typer.Exit(run_worker(crew[0]) if len(crew) == 1 else run_crew(crew, _member))
 
 

@@ -42,6 +42,17 @@ def test_launch_work_verify_report(invoke: Invoke, run: Callable[..., subprocess
     assert 0 <= cell["mean"] <= 100
 
 
+@pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
+def test_that_a_table_was_made_is_said_once(device: str, run: Callable[..., subprocess.CompletedProcess[str]], folder: Path) -> None:
+    worker = ("worker", "--drain", "--no-wandb", "--device", device, "--db", "mistyped/lab.sqlite")
+    mend = "nftlab sweep launch FILE --db mistyped/lab.sqlite fills it"
+    said = f"there was no job table: a new, empty one was made at mistyped/lab.sqlite; {mend}"
+    first, second = (run(*worker, env={**os.environ, "OMP_NUM_THREADS": "1"}) for _ in range(2))
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert first.stderr.splitlines().count(said) == 1
+    assert "there was no job table" not in second.stderr
+
+
 def test_a_mode_that_wandb_does_not_know_is_told_before_anything_is_trained(
     invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
