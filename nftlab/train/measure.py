@@ -128,7 +128,7 @@ def kinds(program: Program) -> list[tuple[Plan, float]]:
     sums: Counter[tuple[object, ...]] = Counter()
     passes: dict[tuple[object, ...], Pass] = {}
     for epoch in range(1, h.epochs + 1):
-        for each in program.method.plan(h, epoch, steps).passes:
+        for each in program.plan(h, epoch).passes:
             for how, times in Counter(each.how).items():
                 kind = each.trains, how > 0, tuple(each.numbers), each.dropout
                 counts[kind] += times

@@ -161,7 +161,7 @@ class Pack:
         """Live lanes by the shape of their next epoch or each by itself; what comes in one list trains at the same time."""
         groups: dict[object, tuple[list[Lane], list[Plan]]] = {}
         for lane in [self._lanes[key] for key in self.live]:
-            plan = self._program.method.plan(lane.member.hypers, lane.epoch + 1, len(self._program.edges))
+            plan = self._program.plan(lane.member.hypers, lane.epoch + 1)
             shape = tuple(each.shape for each in plan.passes) if self._way.startswith(MAPPED) else lane.member.key
             group = groups.setdefault(shape, ([], []))
             group[0].append(lane)

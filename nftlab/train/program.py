@@ -14,7 +14,7 @@ from nftlab.data.task import Task
 from nftlab.errors import ConfigError
 from nftlab.hypers import Hypers
 from nftlab.methods import METHODS, Method
-from nftlab.methods.base import Numbers, bounds, cross_entropy, winners
+from nftlab.methods.base import Numbers, Plan, bounds, cross_entropy, winners
 from nftlab.train.arithmetic import PRECISIONS, Precision
 from nftlab.train.net import BoundNet, Net, Tensors
 from nftlab.train.networks import NETWORKS
@@ -48,6 +48,17 @@ class Program:
     def optimiser(self, name: str) -> type[Optimiser]:
         """What moves a network."""
         return OPTIMISERS[self.optimisers[name]]
+
+    def plan(self, h: Hypers, epoch: int) -> Plan:
+        """What happens in an epoch (1-based) of a trial. Raises ConfigError where a pass has not one step for each of its batches."""
+        plan = self.method.plan(h, epoch, len(self.edges))
+        for each in plan.passes:
+            batches = len(bounds(each.kept or len(self.task.train), h.batch_size))
+            for what, entries in (("steps (how)", each.how), *((f"numbers {name!r}", found) for name, found in each.numbers.items())):
+                if len(entries) != batches:
+                    which = f"the pass that trains {each.trains!r} in epoch {epoch}"
+                    raise ConfigError(f"{h.algorithm} plans {len(entries)} {what} for {which}, which has {batches} batches")
+        return plan
 
     def learn(self, how: int) -> Callable[..., Step]:
         """The classifier's step on one batch: cross-entropy of what the method shows."""
@@ -89,8 +100,12 @@ class Program:
 
 def build(task: Task, h: Hypers) -> Program:
     """The program of trials with the static fields of `h`; raises ConfigError when networks and data do not fit."""
-    if h.algorithm not in METHODS or h.network not in NETWORKS:
-        raise ConfigError(f"no algorithm {h.algorithm!r} with network {h.network!r} can be trained here")
+    for what, name, table, file in (
+        ("algorithm", h.algorithm, METHODS, "METHODS (nftlab/methods/__init__.py)"),
+        ("network", h.network, NETWORKS, "NETWORKS (nftlab/train/networks.py)"),
+    ):
+        if name not in table:  # sweep files are checked against nftlab/hypers.py alone
+            raise ConfigError(f"{what} {name!r} cannot be trained here: it has no line in {file}", "write one, see docs/extending.md")
     outputs = max(10, task.classes) if h.outputs == "ten" else task.classes
     method = METHODS[h.algorithm](h, prod(task.shape), len(task.train))
     if h.augment != "none" and len(task.shape) != 3:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,11 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nftlab.errors import ConfigError
 from nftlab.hypers import ALGORITHMS
 from nftlab.methods import METHODS, Method, Pass, Plan
 from nftlab.methods.base import Nets, Numbers
 from nftlab.spec.grammar import METRICS
-from nftlab.train import Pack
+from nftlab.train import Pack, program
+from nftlab.train.measure import kinds
+from nftlab.train.program import build
 from tests.train import tiny
 
 
@@ -75,3 +79,38 @@ def test_hyper_parameters_that_differ_between_lanes_cannot_be_read_in_a_step(mon
     monkeypatch.setitem(METHODS, "ct", Careless)
     with pytest.raises(AttributeError, match="lr"):
         tiny.trained(tiny.task(), tiny.members(2), epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("planned", "told"),
+    [
+        (Pass("classifier", [1] * 3), "3 steps (how) for the pass that trains 'classifier' in epoch 1, which has 5 batches"),
+        (Pass("classifier", [1] * 5, {"step": [0.1] * 4}), "4 numbers 'step' for the pass that trains 'classifier' in epoch 1"),
+        (Pass("classifier", [0] * 5, kept=16), "5 steps (how) for the pass that trains 'classifier' in epoch 1, which has 2 batches"),
+    ],
+)
+def test_a_plan_of_another_length_than_its_pass_is_told(planned: Pass, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Short(Method):
+        def plan(self, h: Any, epoch: int, steps: int) -> Plan:
+            return Plan((planned,))
+
+    monkeypatch.setitem(METHODS, "ct", Short)
+    lanes = tiny.members(1)
+    for train in (lambda: tiny.trained(tiny.task(), lanes), lambda: kinds(build(tiny.task(), lanes[0].hypers))):
+        with pytest.raises(ConfigError, match=re.escape(f"ct plans {told}")):
+            train()
+
+
+@pytest.mark.parametrize(
+    ("table", "missing", "told"),
+    [
+        ("METHODS", "nft", "algorithm 'nft' cannot be trained here: it has no line in METHODS (nftlab/methods/__init__.py)"),
+        ("NETWORKS", "cnn-a", "network 'cnn-a' cannot be trained here: it has no line in NETWORKS (nftlab/train/networks.py)"),
+    ],
+)
+def test_what_is_known_to_sweep_files_alone_is_told_with_the_dictionary_it_lacks(
+    table: str, missing: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, table, {name: found for name, found in getattr(program, table).items() if name != missing})
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        build(tiny.task(), tiny.hypers("nft", network="cnn-a"))
