@@ -35,7 +35,8 @@ def _product(cursor: Cursor) -> list[Line]:
     fields = {name: values for name, values in (cursor.entries() or {}).items() if _field(values, name)}
     axes = [[(label, name, value) for label, value in _values(values, name)] for name, values in fields.items()]
     if not axes:
-        cursor.fail("no field is given")
+        if not cursor.value:  # else what is wrong with those given has been told
+            cursor.fail("no field is given")
         return []
     if (count := math.prod(map(len, axes))) > MOST:
         cursor.fail(f"{count:,} lines, at most {MOST:,} can be printed")

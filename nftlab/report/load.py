@@ -125,7 +125,7 @@ def _published(cursor: Cursor, rows: Sequence[Line], columns: Sequence[Line]) ->
     source, labels = _text(given, "source"), [row.label for row in rows]
     found: Values = {}
     for label, values in ((given["cells"].entries() if "cells" in given else None) or {}).items():
-        if label not in labels:
+        if labels and label not in labels:  # of rows that could not be read nothing is known
             values.fail(f"no row has this label; rows: {', '.join(labels)}{nearest(label, labels)}", at_key=True)
             continue
         read_values = [_value(item, source) for item in values.items() or []]

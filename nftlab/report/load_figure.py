@@ -73,10 +73,10 @@ def _axis(cursor: Cursor, rows: Sequence[Line]) -> Axis | None:
     """One field for all groups of rows, or a list with one for each."""
     groups = list(dict.fromkeys(line.group for line in rows))
     items = (cursor.items() or []) if isinstance(cursor.value, list) else [cursor] * len(groups)
-    if len(items) != len(groups):
+    if rows and len(items) != len(groups):
         cursor.fail(f"{len(items)} fields for {len(groups)} groups of rows")
         return None
-    found = [name for group, item in zip(groups, items, strict=True) if (name := _field(item, group, rows))]
+    found = [name for group, item in zip(groups, items, strict=bool(rows)) if (name := _field(item, group, rows))]
     return Axis(tuple(found)) if len(found) == len(groups) else None
 
 

@@ -81,6 +81,18 @@ published:
     ]
 
 
+def test_of_rows_whose_one_field_is_misspelt_nothing_else_is_told() -> None:
+    text = """\
+title: T
+rows: {algoritm: [ct]}
+columns: {dataset: [digits]}
+published: {source: S, cells: {ct: [1]}}
+figure: {axis: [lr, epochs]}
+"""
+    assert problems(text) == ["bad.yaml:2:8: rows.algoritm: no algorithm has this field (did you mean 'algorithm'?)"]
+    assert "bad.yaml:2:7: rows: no field is given" in problems(text.replace("{algoritm: [ct]}", "{}"))
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
