@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nftlab.cli.options import Db, Json
-from nftlab.cli.output import bars, emit, emit_json
+from nftlab.cli.output import bars, emit, emit_json, printable, say
 from nftlab.cli.report import OUT, Scale, build
+
+if TYPE_CHECKING:
+    from nftlab.pictures import Subject
 
 
 def picture(
@@ -33,6 +37,7 @@ def picture(
     from nftlab.report.files import put
 
     shown = pictures.subjects(built)
+    _past_the_end(shown)
     with bars() as progress:
         files = put(built.spec.name, pictures.make(built, runs=runs, device=device, progress=progress), out or OUT)
     if not as_json:
@@ -47,3 +52,14 @@ def picture(
         for subject in shown
     ]
     emit_json({"report": built.spec.name, "files": files, "shown": told})
+
+
+def _past_the_end(shown: Sequence[Subject]) -> None:
+    """Says of which cells the picture shows the last epoch where the report file asks for a later one, in a line for all alike."""
+    alike: dict[tuple[tuple[int, ...], int], list[str]] = {}
+    for subject in shown:
+        if subject.beyond:
+            alike.setdefault((subject.beyond, subject.epochs[-1]), []).append(subject.label)
+    for (beyond, last), labels in alike.items():
+        wanted = f"epoch{'s' * (len(beyond) > 1)} {', '.join(map(str, beyond))}"
+        say(printable(f"{wanted} wanted, but jobs end with epoch {last}, which is shown instead: {'; '.join(labels)}"))

@@ -30,11 +30,15 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Subject:
-    """A cell of the report and the job that is shown for it: its chosen trial's lowest seed; None: no run has finished."""
+    """A cell of the report and the job that is shown for it: its chosen trial's lowest seed; None: no run has finished.
+
+    `beyond`: epochs of the picture that the job does not reach; its last one stands for them.
+    """
 
     label: str
     job: JobRow | None
     epochs: tuple[int, ...]
+    beyond: tuple[int, ...] = ()
 
 
 def subjects(report: Report) -> list[Subject]:
@@ -45,7 +49,8 @@ def subjects(report: Report) -> list[Subject]:
         job = min(cell.chosen.finished, key=lambda job: job.seed) if cell.chosen else None
         last = int(job.config["epochs"]) if job else max(picture.epochs)
         label = f"{cell.row}, {cell.column}" if len(report.spec.columns) > 1 else cell.row
-        found.append(Subject(label, job, tuple(sorted({min(epoch, last) for epoch in picture.epochs}))))
+        epochs = tuple(sorted({min(epoch, last) for epoch in picture.epochs}))
+        found.append(Subject(label, job, epochs, tuple(sorted({epoch for epoch in picture.epochs if epoch > last}))))
     return found
 
 

@@ -180,6 +180,18 @@ def test_that_no_file_was_written_is_said(invoke: Invoke, mine: Path) -> None:
     assert not (mine / "elsewhere").exists()
 
 
+def test_a_picture_of_epochs_that_no_job_reaches_says_what_it_shows(invoke: Invoke, mine: Path) -> None:
+    (mine / "sweeps" / "mine" / "moons.yaml").write_text(SWEEP.replace("value: 40", "value: 2"))
+    (mine / "reports" / "mine" / "table1.yaml").write_text(REPORT.replace("[1, 40]", "[1, 40, 100]"))
+    assert invoke("sweep", "launch", "sweeps/mine/moons.yaml").exit_code == 0
+    engine = open_db(None, create=False)
+    assert engine is not None
+    finish_all(Queue(engine))
+    drawn = invoke("picture", "mine/table1")
+    assert drawn.exit_code == 0
+    assert "epochs 40, 100 wanted, but jobs end with epoch 2, which is shown instead: CT; NFT\n" in drawn.stderr
+
+
 def test_a_report_without_a_picture_is_refused(invoke: Invoke) -> None:
     assert invoke("picture", "nft/table1").exit_code == 2
     assert invoke("picture", "nft/figuer1").exit_code == 66

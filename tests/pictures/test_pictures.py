@@ -134,10 +134,10 @@ def moons_report(text: str = BOUNDARY) -> tuple[Jobs, object]:
 def test_each_cell_is_shown_by_its_lowest_seed_and_a_hole_stays_visible() -> None:
     jobs, spec = moons_report()
     report = report_of(jobs, spec)  # type: ignore[arg-type]
-    assert [(one.label, one.job and one.job.seed, one.epochs) for one in subjects(report)] == [
-        ("CT", 0, (1, 3, 6)),
-        ("FT", None, (1, 3, 99)),
-        ("NFT", 0, (1, 3, 6)),
+    assert [(one.label, one.job and one.job.seed, one.epochs, one.beyond) for one in subjects(report)] == [
+        ("CT", 0, (1, 3, 6), (99,)),
+        ("FT", None, (1, 3, 99), ()),
+        ("NFT", 0, (1, 3, 6), (99,)),
     ]
     files = make(report)
     assert files == make(report)
