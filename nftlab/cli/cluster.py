@@ -86,8 +86,10 @@ def stop(
     """Stop your workers: they finish the epoch and hand their jobs back first."""
     from nftlab import cluster
 
-    say(f"workers hand their jobs back and leave; this takes up to {wait:.0f} s")
-    done = cluster.stop(name, which or (), wait)
+    def told(running: int) -> None:
+        say(f"{running} running: they hand their jobs back and leave; this takes up to {wait:.0f} s")
+
+    done = cluster.stop(name, which or (), wait, waiting_for=told)
     if as_json:
         return emit_json(asdict(done))
     emit(f"{done.left} left, {done.waiting} had not started, {done.cancelled} cancelled")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from nftlab.cluster.commands import ask
@@ -24,10 +24,13 @@ class Stopped:
     cancelled: int
 
 
-def stop(name: str = NAME, only: Collection[str] = (), patience: float = 60.0) -> Stopped:
+def stop(
+    name: str = NAME, only: Collection[str] = (), patience: float = 60.0, *, waiting_for: Callable[[int], None] = lambda running: None
+) -> Stopped:
     """Cancels the tasks that wait, tells the running ones to hand their jobs back, and cancels those still there after `patience` seconds.
 
-    `only` as in `tasks`. A cancelled worker gets SIGTERM and, after Slurm's KillWait, SIGKILL; its jobs return when its lease runs out.
+    `only` as in `tasks`; `waiting_for` is told how many run, once Slurm has said so.
+    A cancelled worker gets SIGTERM and, after Slurm's KillWait, SIGKILL; its jobs return when its lease runs out.
     """
     found = [task for task in tasks(name, only) if task.there]
     waiting = [task.task for task in found if task.state == "pending"]
@@ -35,6 +38,7 @@ def stop(name: str = NAME, only: Collection[str] = (), patience: float = 60.0) -
     _tell(waiting)
     if not running:
         return Stopped(len(waiting), 0, 0)
+    waiting_for(len(running))
     with contextlib.suppress(ClusterError):  # one that has just ended cannot be changed any more
         ask("scontrol", "update", f"JobId={','.join(running)}", "Requeue=0")  # or it would come back
     _tell(running, "--signal=TERM")

@@ -65,7 +65,17 @@ def test_where_there_is_no_slurm(invoke: Invoke, folder: Path, monkeypatch: pyte
     monkeypatch.setenv("PATH", str(folder))
     for command in ("status", "stop"):
         said = invoke("cluster", command)
-        assert (said.exit_code, "no Slurm here" in said.stderr) == (69, True)
+        assert (said.exit_code, said.stderr) == (69, "nftlab: no Slurm here: squeue is not on the PATH; log in to a node that has it\n")
+
+
+def test_what_stopping_takes_is_said_of_workers_that_run(invoke: Invoke, bin: Path, folder: Path) -> None:
+    for command in ("scancel", "scontrol"):
+        program(bin, command, f"echo {command} >>{folder}/done")
+    program(bin, "squeue", f"[ -e {folder}/done ] || echo '12_0|0|RUNNING|node|0:10|4:00:00|None'")
+    stopped = invoke("cluster", "stop")
+    assert stopped.stdout == "1 left, 0 had not started, 0 cancelled\n"
+    assert stopped.stderr == "1 running: they hand their jobs back and leave; this takes up to 60 s\n"
+    assert invoke("cluster", "stop").stderr == ""
 
 
 def test_submitit_is_loaded_by_launch_alone() -> None:
