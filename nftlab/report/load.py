@@ -14,6 +14,7 @@ from nftlab.report.find import find_report
 from nftlab.report.load_figure import figure
 from nftlab.report.model import CHOICES, METRICS, Choice, Line, Metric, Published, ReportSpec, is_baseline
 from nftlab.spec.document import Cursor, Problems, decoded, read, show
+from nftlab.spec.mistaken import mistaken
 
 _KEYS = ("title", "caption", "notes", "sweeps", "rows", "columns", "metric", "choose", "seeds", "baseline", "published", "figure")
 _PUBLISHED_KEYS = ("source", "notes", "cells")
@@ -40,7 +41,7 @@ def load_report_text(text: str, name: str, *, path: str = "<report>") -> ReportS
     """The report that a YAML text describes; `path` stands before the line and column of its problems."""
     problems = Problems(path)
     root = read(text, problems)
-    spec = _report(root, name) if root else None
+    spec = _report(root, name) if root and not mistaken(root, "report") else None
     problems.raise_any()
     assert spec is not None  # without a spec there is a problem
     return spec

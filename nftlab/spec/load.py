@@ -9,6 +9,7 @@ from nftlab.spec.choosers import Pruner
 from nftlab.spec.document import Cursor, Problems, decoded, read
 from nftlab.spec.expand import expand
 from nftlab.spec.grammar import PLACES, read_plan
+from nftlab.spec.mistaken import mistaken
 from nftlab.spec.model import Metric, Sweep
 
 SUFFIXES = (".yaml", ".yml")
@@ -106,7 +107,7 @@ def _name_of(file: Path) -> str:
 def _read(text: str, problems: Problems, default_name: str, stored: bool = False) -> tuple[Sweep, Cursor] | None:
     """The sweep of a text and where its name stands; None after reporting why there is none."""
     root = read(text, problems)
-    plan = read_plan(root, default_name, stored=stored) if root else None
+    plan = read_plan(root, default_name, stored=stored) if root and not mistaken(root, "sweep") else None
     expansion = expand(plan) if plan else None
     if root is None or plan is None or expansion is None or problems:
         return None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nftlab.errors import NotFoundError, SpecError
+from nftlab.report.load import load_report
 from nftlab.spec import load, load_all, load_text
 
 TEXT = "method: grid\nparameters: {lr: {values: [1, 2]}}\n"
@@ -88,3 +90,18 @@ def test_a_folder_gives_the_problems_of_all_its_files(tmp_path: Path) -> None:
 def test_importing_does_not_wait_for_the_yaml_reader() -> None:
     code = "import sys, nftlab.spec; print([m for m in ('ruamel.yaml', 'torch', 'numpy', 'sqlalchemy') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_file_of_another_kind_is_told_in_one_line(tmp_path: Path) -> None:
+    kinds = {"sweep": TEXT, "report": "title: T\nrows: {algorithm: [ct]}\ncolumns: {dataset: [digits]}\n", "paper": "title: T\nitems: {}\n"}
+    takes = {"sweep": "nftlab sweep launch", "report": "nftlab report", "paper": "nftlab paper"}
+    readers: dict[str, Callable[[Path], object]] = {"sweep": load, "report": load_report}
+    for expected, reader in readers.items():
+        for kind in kinds.keys() - {expected}:
+            file = put(tmp_path / f"{kind}.yaml", kinds[kind])
+            with pytest.raises(SpecError) as caught:
+                reader(file)
+            assert caught.value.problems == [f"{file}:1:1: this is a {kind} file, which `{takes[kind]}` takes, not a {expected} file"]
+    with pytest.raises(SpecError) as caught:
+        load(put(tmp_path / "both.yaml", TEXT + "rows: 1\n"))
+    assert caught.value.problems[0].startswith(f"{tmp_path}/both.yaml:3:1: rows: unknown key")
