@@ -192,8 +192,8 @@ def _refuse_live(engine: Engine) -> None:
 
 
 def _mismatch(url: URL, found: str) -> SchemaError:
-    mend = f"nftlab db upgrade --db {shown(url)}" if found < SCHEMA else "install the newer nftlab that made it"
-    return SchemaError(f"{shown(url)} has schema {found}, this nftlab needs {SCHEMA}", mend)
+    mend = f"nftlab db upgrade --db {shown(url)}" if found < SCHEMA else f"install the newer nftlab that made {shown(url)}"
+    return SchemaError(f"the job table has schema {found}, this nftlab needs {SCHEMA}", mend)  # one URL: see harmless.masked
 
 
 def _migrate(engine: Engine, *, only_if_empty: bool) -> str | None:

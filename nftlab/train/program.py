@@ -53,7 +53,7 @@ class Program:
         """What happens in an epoch (1-based) of a trial. Raises ConfigError where a pass has not one step for each of its batches."""
         plan = self.method.plan(h, epoch, len(self.edges))
         for each in plan.passes:
-            batches = len(bounds(each.kept or len(self.task.train), h.batch_size))
+            batches = len(bounds(each.kept, h.batch_size)) if each.kept else len(self.edges)
             for what, entries in (("steps (how)", each.how), *((f"numbers {name!r}", found) for name, found in each.numbers.items())):
                 if len(entries) != batches:
                     which = f"the pass that trains {each.trains!r} in epoch {epoch}"
