@@ -40,6 +40,7 @@ def _standing(row: JobRow) -> str:
 
 def _attempt(attempt: Mapping[str, Any]) -> list[str]:
     from nftlab.code import named
+    from nftlab.store import data_of
 
     around = attempt["circumstances"]
     notes = [f"code {named(around)}"]
@@ -48,6 +49,7 @@ def _attempt(attempt: Mapping[str, Any]) -> list[str]:
         f"  {attempt['token']}. {moment(attempt['started_at'])} to {moment(attempt['ended_at'])}: {attempt['cause'] or 'running'}",
         f"     {attempt['worker']} on {attempt['host']}, {', '.join(notes)}",
     ]
+    lines += [f"     data {source}"] if (source := data_of(around)) else []
     return lines + [f"     | {line}" for line in (attempt["error"] or "").splitlines()]
 
 

@@ -15,6 +15,7 @@ from nftlab.report.layout import ours, published_text, signed, states
 from nftlab.report.model import CHOICES, METRICS, Line
 from nftlab.report.notes import sweep_notes
 from nftlab.report.provenance import around, code, job_dict, settings, sweep_lines
+from nftlab.report.sources import data_lines, data_notes
 
 if TYPE_CHECKING:
     from nftlab.store import JobRow
@@ -28,13 +29,13 @@ def explain(report: Report, row: str, column: str) -> str:
     Raises NotFoundError with the nearest label.
     """
     cell = find_cell(report, row, column)
-    parts = [list(_number(report, cell)), list(_choice(report, cell)), list(sweep_notes(report)), *_chosen(report, cell)]
+    parts = [list(_number(report, cell)), list(_choice(report, cell)), _notes(report, cell), *_chosen(report, cell)]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 
 def explain_json(report: Report, row: str, column: str) -> dict[str, Any]:
     """The same as plain values: the cell as in `--json`, its `runs`, mean `curve`, the `sweeps` with the lines that set it,
-    and `notes` on sweeps that do not count.
+    and `notes` on data that differ and sweeps that do not count.
     """
     cell = find_cell(report, row, column)
     jobs = [job for candidate in cell.candidates for job in candidate.jobs]
@@ -44,11 +45,15 @@ def explain_json(report: Report, row: str, column: str) -> dict[str, Any]:
         **cell_dict(cell),
         "report": report.spec.name,
         "metric": report.spec.metric,
-        "notes": list(sweep_notes(report)),
+        "notes": _notes(report, cell),
         "runs": [job_dict(job) for job in jobs],
         "curve": [{"epoch": epoch, VALIDATION: mean, "n": n} for epoch, mean, n in zip(told.epochs, told.mean, told.n, strict=True)],
         "sweeps": [_sweep(name, report.sweeps[name]) for name in names],
     }
+
+
+def _notes(report: Report, cell: Cell) -> list[str]:
+    return [*data_notes([cell]), *sweep_notes(report)]
 
 
 def _sweep(name: str, file: SweepFile) -> dict[str, Any]:
@@ -110,6 +115,7 @@ def _chosen(report: Report, cell: Cell) -> Iterator[list[str]]:
     if cell.chosen is None:
         return
     yield ["configuration", *(f"  {name}: {value}" for name, value in cell.chosen.config.items())]
+    yield ["data", *(f"  {line}" for line in data_lines(cell.chosen))]
     yield ["jobs", *(f"  {_run(job)}" for job in cell.chosen.jobs)]
     told = series(VALIDATION, [report.curves[key] for key in cell.jobs if key in report.curves])
     if told.epochs:

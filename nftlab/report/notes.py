@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from nftlab.report.build import Report
 from nftlab.report.layout import stands_beside, states
 from nftlab.report.model import METRICS, Choice, is_baseline
+from nftlab.report.sources import data_notes
 
 COST = "Seconds of training per job, and how many configurations each number was chosen from:"
 _CHOSEN: dict[Choice, str] = {
@@ -19,7 +20,7 @@ PAIRS_FOR_A_TEST = 6  # a paired sign-flip test reaches 2/2ⁿ at best: 0.0625 w
 
 def notes(report: Report) -> list[str]:
     """The notes that this table needs, and the report file's own."""
-    return [*_numbers(report), *_marks(report), *_comparisons(report), *sweep_notes(report), *report.spec.notes]
+    return [*_numbers(report), *_marks(report), *_comparisons(report), *data_notes(report.cells), *sweep_notes(report), *report.spec.notes]
 
 
 def sweep_notes(report: Report) -> Iterator[str]:

@@ -35,7 +35,8 @@ def around(job: JobRow) -> list[str]:
 def job_dict(job: JobRow) -> dict[str, Any]:
     """A job as plain values."""
     names = ("sweep", "seed", "state", "diverged", "attempts", "epoch", "best_epoch", "val_error", "test_error", "seconds", "git_sha")
-    circumstances = {name: job.circumstances.get(name) for name in ("dirty", "device", "device_name", "torch", "pack_size")}
+    noted = ("dirty", "data", "data_sha", "device", "device_name", "torch", "pack_size")
+    circumstances = {name: job.circumstances.get(name) for name in noted}
     return {"job": job.job_key, "trial": job.trial_key, **{name: getattr(job, name) for name in names}, **circumstances}
 
 

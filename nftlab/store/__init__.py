@@ -15,7 +15,7 @@ from nftlab.store.queue import Queue
 from nftlab.store.ranking import Ranked, objective, ranked
 from nftlab.store.records import Claim, EpochRow, Outcome, Worker, storable
 from nftlab.store.removal import Contents, contents, delete
-from nftlab.store.runs import JobRow, Shelved, curve, jobs, shelved, status, story, trial_keys
+from nftlab.store.runs import JobRow, Shelved, curve, data_of, jobs, shelved, status, story, trial_keys
 from nftlab.store.slurm import done_by_task
 from nftlab.store.snapshots import keep, snapshot
 from nftlab.store.speeds import known, remember
@@ -56,6 +56,7 @@ __all__ = [
     "cost_of",
     "curve",
     "curve_rows",
+    "data_of",
     "default_url",
     "delete",
     "done_by_task",

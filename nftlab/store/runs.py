@@ -125,6 +125,12 @@ def story(engine: Engine, job_key: str) -> dict[str, list[dict[str, Any]]]:
     return {"attempts": told, "transitions": [dict(row) for row in moves]}
 
 
+def data_of(circumstances: Mapping[str, Any]) -> str | None:
+    """The data that an attempt trained on, such as `"made, seed 0" (sha256 56814f2d01fd)`; None when that was not recorded."""
+    source, sha = circumstances.get("data"), circumstances.get("data_sha")
+    return f'"{source}" (sha256 {str(sha)[:12]})' if source and sha else None
+
+
 def status(engine: Engine, *, sweep: str | None = None) -> dict[str, Any]:
     """How far the work is: `jobs` by state, `jobs_per_hour`, `eta_seconds`, the last five `failures` with their last line (of one `sweep`).
 

@@ -162,6 +162,13 @@ def test_show_tells_the_curve(launched: Invoke, queue: Queue) -> None:
     assert story["attempts"][0]["circumstances"]["device"] == "cpu"
 
 
+def test_show_tells_what_each_attempt_was_trained_on(launched: Invoke, queue: Queue) -> None:
+    (job,) = queue.claim(ANN, 1, {"data": "made, seed 7", "data_sha": "1b2c" * 16})
+    assert '     data "made, seed 7" (sha256 1b2c1b2c1b2c)\n' in launched("job", "show", job.job_key).stdout
+    (before,) = queue.claim(ANN, 1, {})
+    assert "     data " not in launched("job", "show", before.job_key).stdout
+
+
 def test_show_prints_the_code_and_packages_of_the_last_attempt(launched: Invoke, queue: Queue) -> None:
     engine = open_db(None, create=False)
     assert engine is not None
