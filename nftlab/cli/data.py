@@ -61,14 +61,17 @@ def get(names: Names, db: Db = None) -> None:
 @app.command()
 def make(
     names: Names,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of what is drawn; replaces another's.")] = 0,
     encoder: Annotated[str | None, typer.Option("--encoder", help="For wines: a sentence-transformers model, by name or folder.")] = None,
     db: Db = None,
 ) -> None:
-    """Make data sets by their published recipes."""
+    """Make data sets by their published recipes; of each there is one made set, so that what was made before is replaced."""
     for dataset in _chosen(names, encoder):
+        before = dataset.made()
         with bars() as progress:
             folder = dataset.make(seed=seed, progress=progress)
+        if before and (now := dataset.made()) != before:
+            say(f'{dataset.name}: "{now}" replaces "{before}"')
         emit(f"{dataset.name}\t{folder}")
 
 

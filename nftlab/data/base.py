@@ -66,6 +66,10 @@ class Dataset(ABC):
         """Make the data set from another one by its published recipe; returns the folder. Raises UsageError where there is none."""
         raise UsageError(f"there is no recipe to make {self.name} by", self.mend(root))
 
+    def made(self, root: Path | None = None) -> str | None:
+        """The source of what `make` left here and would replace, None where it left nothing."""
+        return None
+
     def verify(self, root: Path | None = None, progress: Progress = silent) -> list[str]:
         """Read everything and check it; returns what was checked, a line each. Raises DataError naming what is wrong."""
         return self.check(self.load(root, progress), self.mend(root))

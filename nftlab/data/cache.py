@@ -90,6 +90,14 @@ def read(folder: Path, mend: str) -> tuple[tuple[Split, Split, Split], Meta]:
     return cut(x, y, meta.counts), meta
 
 
+def source(folder: Path) -> str:
+    """Where a folder says that its examples come from; the folder's name where it is damaged."""
+    try:
+        return str(json.loads((folder / "meta.json").read_text())["source"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return folder.name
+
+
 def _rows(folder: Path, width: int | None) -> np.ndarray | SparseRows:
     """All rows of a folder, sparse ones `width` wide."""
     # Mode "c": torch wants memory it may write; what is written stays private and no page is copied before.

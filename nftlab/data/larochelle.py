@@ -13,11 +13,12 @@ import numpy as np
 from nftlab.data import cache, places
 from nftlab.data.amat import Amat
 from nftlab.data.base import Progress, Status, silent
-from nftlab.data.parsed import PARSED, remove
+from nftlab.data.parsed import MADE, PARSED, remove
 from nftlab.data.published import Published
 
 SITE = "http://www.iro.umontreal.ca/~lisa/icml2007data/"
 CHUNK = 2000  # images made at a time
+_SEED = "-seed"  # in the name of a folder of made images, before their seed
 
 Chunks = Iterator[tuple[np.ndarray, np.ndarray]]
 
@@ -54,8 +55,12 @@ class Larochelle(Published):
         return "made" if found == "missing" and self.cached(root) else found
 
     def mend(self, root: Path | None = None) -> str:
-        """The command that makes or fetches it anew, whichever way it is here."""
-        return f"run `nftlab data {'make' if self.status(root) == 'made' else 'get'} {self.name}`"
+        """The command that makes or fetches it anew, whichever way it is here; made images with their seed."""
+        folder = self.cached(root) if self.status(root) == "made" else None
+        if folder is None:
+            return f"run `nftlab data get {self.name}`"
+        seed = folder.name.rpartition(_SEED)[2]
+        return f"run `nftlab data make {self.name}{'' if seed == '0' else f' --seed {seed}'}`"
 
     def ways(self) -> str:
         """The commands that bring it, for who has nothing."""
@@ -64,9 +69,9 @@ class Larochelle(Published):
     def make(self, root: Path | None = None, seed: int = 0, progress: Progress = silent) -> Path:
         """Make the images by the published recipe; what was made before is replaced. Raises DataError when their source is not here."""
         chunks = self.images(np.random.RandomState(seed), root, progress)
-        folder = places.writable(self.name, root) / f"made-{self.recipe}-seed{seed}"
+        folder = places.writable(self.name, root) / f"made-{self.recipe}{_SEED}{seed}"
         self._write(folder, chunks, np.uint8, 1 / 255, f"{self.made_from}, seed {seed}", replace=True)
-        remove(other for other in folder.parent.glob("made-*") if other != folder)
+        remove(other for other in folder.parent.glob(MADE) if other != folder)
         return folder
 
     def loose(self, root: Path | None) -> list[Path]:

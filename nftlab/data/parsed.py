@@ -15,7 +15,7 @@ from nftlab.data.base import Dataset, Progress, Status, silent
 from nftlab.data.task import Task
 from nftlab.errors import DataError
 
-PARSED = "parsed-*"  # names of cache folders
+PARSED, MADE = "parsed-*", "made-*"  # names of cache folders
 
 
 class Parsed(Dataset):
@@ -51,6 +51,11 @@ class Parsed(Dataset):
     def mend(self, root: Path | None = None) -> str:
         """The command that brings it anew, whichever way it is here."""
         return f"run `nftlab data get {self.name}`"
+
+    def made(self, root: Path | None = None) -> str | None:
+        """What the newest folder that `make` left says of itself; its name where it is damaged."""
+        folder = self.cached(root, MADE)
+        return cache.source(folder) if folder else None
 
     def load(self, root: Path | None = None, progress: Progress = silent) -> Task:
         """The data set as tensors on the CPU, memory-mapped; parses the files at the first call.

@@ -13,7 +13,7 @@ from nftlab.data import cache, places
 from nftlab.data.base import Progress, Status, silent
 from nftlab.data.encode import DEFAULT, Encode, sentence_encoder
 from nftlab.data.fetch import hashed
-from nftlab.data.parsed import Parsed, remove
+from nftlab.data.parsed import MADE, Parsed, remove
 from nftlab.data.stratify import stratified
 from nftlab.data.task import Task
 from nftlab.data.tfidf import tf_idf
@@ -43,6 +43,10 @@ class WinesTfidf(Parsed):
         """The CSV file, which lies under `wines`."""
         found = places.find("wines", FILE, root)
         return [found] if found else []
+
+    def mend(self, root: Path | None = None) -> str:
+        """The command that reads its file anew, or where that is to be had."""
+        return super().mend(root) if self.files(root) else by_hand(root)
 
     def ways(self) -> str:
         """How to get the file by hand."""
@@ -131,12 +135,12 @@ class Wines(WinesTfidf):
         counts = (len(parts[0]), len(parts[1]), len(parts[2]))
         source = f"{extent(len(labels))}, encoded by {how}"
         cache.write(folder, chunks(), counts=counts, shape=(width,), dtype=np.float32, scale=1.0, source=source, replace=True)
-        remove(other for other in folder.parent.glob("made-*") if other != folder)
+        remove(other for other in folder.parent.glob(MADE) if other != folder)
         return folder
 
     def cached(self, root: Path | None, *patterns: str) -> Path | None:
         """The newest folder of vectors, or None."""
-        return super().cached(root, *(patterns or ("made-*",)))
+        return super().cached(root, *(patterns or (MADE,)))
 
     def expected(self, task: Task) -> tuple[tuple[int, int, int], tuple[int, ...]]:
         """The examples are as wide as the encoder makes them."""

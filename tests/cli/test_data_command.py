@@ -52,6 +52,17 @@ def test_several_are_made_at_once_and_listed_with_their_folders(invoke: Invoke, 
     assert folders[1] in invoke("data", "list").stdout
 
 
+def test_what_is_made_anew_says_what_it_replaces(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nftlab.data import DATASETS
+    from nftlab.data.rectangles import Rectangles
+
+    monkeypatch.setitem(DATASETS, "rectangles", Rectangles((40, 20, 40)))
+    for _ in range(2):
+        assert "replaces" not in invoke("data", "make", "rectangles").stderr
+    assert 'rectangles: "made, seed 7" replaces "made, seed 0"' in invoke("data", "make", "rectangles", "--seed", "7").stderr
+    assert "is replaced" in invoke("data", "make", "--help").stdout
+
+
 def test_what_was_found_as_json(invoke: Invoke) -> None:
     import json
 
@@ -76,6 +87,12 @@ def test_wines_without_their_file_say_where_it_is_to_be_had(invoke: Invoke, fold
         assert result.exit_code == 65
         assert "download winemag-data-130k-v2.csv from https://www.kaggle.com" in result.stderr
         assert str(folder / "data" / "wines") in result.stderr
+
+
+def test_what_can_only_be_had_by_hand_says_so_when_it_is_to_be_made(invoke: Invoke) -> None:
+    result = invoke("data", "make", "wines-tfidf")
+    assert result.exit_code == 2
+    assert "no recipe to make wines-tfidf by; download winemag-data-130k-v2.csv from https://www.kaggle.com" in result.stderr
 
 
 def test_get_what_needs_nothing(invoke: Invoke) -> None:

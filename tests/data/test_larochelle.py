@@ -191,6 +191,23 @@ def test_a_cache_cut_short_is_refused_and_making_again_mends_it(file: str, kept:
     assert data.verify(tmp_path)
 
 
+def test_a_damaged_set_is_made_anew_with_its_own_seed(tmp_path: Path) -> None:
+    data = MnistRot(write_small(tmp_path), SMALL)
+    folder = data.make(tmp_path, 7)
+    (folder / "x.npy").write_bytes(b"")
+    with pytest.raises(DataError, match=r"made-1-seed7 is damaged.*; run `nftlab data make mnist-rot --seed 7`"):
+        data.verify(tmp_path)
+
+
+def test_what_was_made_tells_its_source_and_a_damaged_one_its_name(tmp_path: Path) -> None:
+    data = MnistRot(write_small(tmp_path), SMALL)
+    assert data.made(tmp_path) is None
+    folder = data.make(tmp_path, 7)
+    assert data.made(tmp_path) == "made from MNIST, seed 7"
+    (folder / "meta.json").write_text("")
+    assert data.made(tmp_path) == "made-1-seed7"
+
+
 def test_a_flipped_pixel_in_the_cache_is_found_by_verify(tables: tuple[str, str], tmp_path: Path) -> None:
     data = MnistRot(counts=COUNTS, published=put_archive(tmp_path, tables))
     data.load(tmp_path)
