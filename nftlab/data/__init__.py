@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nftlab import hypers
 from nftlab.data.backgrounds import MnistBackImage, MnistRotBackImage
 from nftlab.data.base import Dataset, Progress
 from nftlab.data.cifar import Cifar10, Cifar100
@@ -39,14 +40,21 @@ __all__ = ["DATASETS", "Dataset", "Progress", "Split", "Task", "dataset", "load"
 
 def dataset(name: str) -> Dataset:
     """The data set of this name. Raises NotFoundError naming the nearest there is."""
+    if name not in DATASETS and name in hypers.DATASETS:
+        hint = "DATASETS in nftlab/hypers.py has it, DATASETS in nftlab/data/__init__.py has no line for it"
+        raise NotFoundError(f"there is no data set {name!r}", hint)
     if name not in DATASETS:
-        raise NotFoundError(f"no data set {name!r}{nearest(name, DATASETS)}", f"there are {', '.join(DATASETS)}")
+        raise NotFoundError(f"there is no data set {name!r}{nearest(name, DATASETS)}", f"there are {', '.join(DATASETS)}")
     return DATASETS[name]
 
 
 def load(name: str, root: Path | None = None) -> Task:
     """A data set as tensors on the CPU, `root` being NFTLAB_DATA or the user's cache by default.
 
-    Raises NotFoundError for an unknown name and DataError, naming the command that mends it, for missing or damaged data.
+    Its form is checked (`Dataset.check_form`), so that a data set of one's own does not fail in the middle of training, or train on
+    less than it says. Raises NotFoundError for an unknown name and DataError, naming what mends it, for missing, damaged or wrong data.
     """
-    return dataset(name).load(root)
+    found = dataset(name)
+    task = found.load(root)
+    found.check_form(task, found.mend(root))
+    return task

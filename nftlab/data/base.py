@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -35,13 +35,20 @@ class Dataset(ABC):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one example."""
-        return hypers.DATASETS[self.name].shape
+        """Shape of one example. Raises DataError when `nftlab.hypers` does not know the data set."""
+        return self._known.shape
 
     @property
     def classes(self) -> int:
-        """Number of classes; labels are 0 … classes − 1."""
-        return hypers.DATASETS[self.name].classes
+        """Number of classes; labels are 0 … classes − 1. Raises DataError when `nftlab.hypers` does not know the data set."""
+        return self._known.classes
+
+    @property
+    def _known(self) -> hypers.DatasetShape:
+        if self.name not in hypers.DATASETS:
+            hint = f'add "{self.name}": DatasetShape(shape of one example, classes) there, at the same place'
+            raise DataError(f"DATASETS in nftlab/data/__init__.py has {self.name!r}, DATASETS in nftlab/hypers.py has no line for it", hint)
+        return hypers.DATASETS[self.name]
 
     @abstractmethod
     def load(self, root: Path | None = None, progress: Progress = silent) -> Task:
@@ -85,18 +92,34 @@ class Dataset(ABC):
 
     def check(self, task: Task, mend: str | None = None) -> list[str]:
         """Check counts, shapes, types, value and label ranges and the content hash of a task of this data set."""
-        lines = [f"{self.name}: {task.source}"]
-        counts, shape = self.expected(task)
-        for part, split, count in zip(("train", "valid", "test"), (task.train, task.valid, task.test), counts, strict=True):
-            if problem := self._problem(split, (count, *shape), task.scale):
+        lines = [f"{self.name}: {task.source}", *self.check_form(task, mend)]
+        for part, split in _splits(task):
+            if problem := _values(split, task):
                 raise DataError(f"{self.name}, {part} split: {problem}", mend)
-            lines.append(f"{part}: {count} × {shape} {str(split.x.dtype).removeprefix('torch.')}, labels 0–{self.classes - 1}")
         if (found := digest(task.train, task.valid, task.test)) != task.sha256:
             raise DataError(f"{self.name}: the content's sha256 is {found}, {task.sha256} when it was written", mend)
         return [*lines, f"sha256: {task.sha256}"]
 
-    def _problem(self, split: Split, shape: tuple[int, ...], scale: float) -> str | None:
-        """What is wrong with a split, or None."""
+    def check_form(self, task: Task, mend: str | None = None) -> list[str]:
+        """Check what costs next to nothing, so that every load can: counts, shapes, types and label ranges; returns a line per split."""
+        lines = []
+        counts, shape = self.expected(task)
+        if (task.shape, task.classes) != (shape, self.classes):
+            told = f"a task of shape {task.shape} and {task.classes} classes, {shape} and {self.classes} expected"
+            raise DataError(f"{self.name}: {told}", mend or self._said)
+        for (part, split), count in zip(_splits(task), counts, strict=True):
+            if problem := self._form(split, (count, *shape)):
+                raise DataError(f"{self.name}, {part} split: {problem}", mend or self._said)
+            lines.append(f"{part}: {count} × {shape} {str(split.x.dtype).removeprefix('torch.')}, labels 0–{self.classes - 1}")
+        return lines
+
+    @property
+    def _said(self) -> str:
+        """Where what is expected stands, for who wrote a data set of their own."""
+        return f"counts are those of {type(self).__name__}, shape and classes those of DATASETS in nftlab/hypers.py"
+
+    def _form(self, split: Split, shape: tuple[int, ...]) -> str | None:
+        """What is wrong with the shapes, types or labels of a split, or None."""
         if tuple(split.x.shape) != shape or tuple(split.y.shape) != shape[:1]:
             return f"shapes {tuple(split.x.shape)} and {tuple(split.y.shape)}, {shape} and {shape[:1]} expected"
         if split.x.dtype not in (torch.uint8, torch.float32) or split.y.dtype != torch.int64:
@@ -104,10 +127,19 @@ class Dataset(ABC):
         labels = split.y.min().item(), split.y.max().item()
         if labels[0] < 0 or labels[1] >= self.classes:
             return f"labels {labels[0]} … {labels[1]}, 0 … {self.classes - 1} expected"
-        values = split.x.values if isinstance(split.x, SparseRows) else split.x
-        low, high = values.min().item() * scale, values.max().item() * scale  # NaN if anything is
-        if not abs(low) + abs(high) < float("inf"):
-            return "values that are not finite numbers"
-        if len(shape) == 4 and not -_OVERSHOOT <= low <= high <= 1 + _OVERSHOOT:
-            return f"values {low:.3g} … {high:.3g}, 0 … 1 expected"
         return None
+
+
+def _splits(task: Task) -> Iterator[tuple[str, Split]]:
+    yield from (("train", task.train), ("valid", task.valid), ("test", task.test))
+
+
+def _values(split: Split, task: Task) -> str | None:
+    """What is wrong with the values of a split, or None."""
+    values = split.x.values if isinstance(split.x, SparseRows) else split.x
+    low, high = values.min().item() * task.scale, values.max().item() * task.scale  # NaN if anything is
+    if not abs(low) + abs(high) < float("inf"):
+        return "values that are not finite numbers"
+    if len(task.shape) == 3 and not -_OVERSHOOT <= low <= high <= 1 + _OVERSHOOT:
+        return f"values {low:.3g} … {high:.3g}, 0 … 1 expected"
+    return None

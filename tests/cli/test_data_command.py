@@ -37,6 +37,20 @@ def test_every_data_set_is_somewhere_or_has_a_command_that_brings_it(invoke: Inv
         assert (row["status"] == "embedded") != bool(row["commands"])
 
 
+def test_a_data_set_with_a_line_in_one_dictionary_only_is_one_line_on_stderr(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nftlab.data import DATASETS as CLASSES
+    from nftlab.data.embedded import TwoMoons
+
+    class Vino(TwoMoons):
+        name = "vino"
+
+    monkeypatch.setitem(CLASSES, "vino", Vino())
+    result = invoke("data", "list")
+    assert result.exit_code == 65
+    assert result.stderr.count("\n") == 1
+    assert "DATASETS in nftlab/hypers.py has no line for it" in result.stderr
+
+
 def test_several_are_made_at_once_and_listed_with_their_folders(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nftlab.data import DATASETS
     from nftlab.data.rectangles import Rectangles, RectanglesImage

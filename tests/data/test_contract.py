@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from nftlab import hypers
 from nftlab.data import DATASETS, Task, load
-from nftlab.data.base import Dataset
+from nftlab.data.base import Dataset, Progress, silent
+from nftlab.data.embedded import Embedded
 from nftlab.data.task import Split
 from nftlab.errors import DataError, NotFoundError, UsageError
 from tests.data.formats import RealData, small
@@ -111,6 +113,58 @@ def test_a_label_that_is_no_class_is_refused(label: int) -> None:
     wrong = Split(task.test.x, torch.cat([task.test.y[:-1], torch.tensor([label])]))
     with pytest.raises(DataError, match=r"test split: labels .*, 0 … 1 expected"):
         dataset.check(replace(task, test=wrong))
+
+
+class Own(Embedded):
+    """A data set of one's own, 5 numbers and 3 classes, as it should be unless told otherwise."""
+
+    name = "own"
+    counts = (20, 10, 10)
+
+    def __init__(self, width: int = 5, first: int = 0, rows: int = 40, dtype: type = np.float32) -> None:
+        self.x = np.zeros((rows, width), dtype)
+        self.y = np.arange(rows) % 3 + first
+
+    def load(self, root: Path | None = None, progress: Progress = silent) -> Task:
+        return self._task(self.x, self.y, scale=1.0)
+
+
+@pytest.mark.parametrize(
+    ("own", "wrong"),
+    [
+        (Own(width=6), r"train split: shapes \(20, 6\) and \(20,\), \(20, 5\) and \(20,\) expected"),
+        (Own(first=1), r"train split: labels 1 … 3, 0 … 2 expected"),
+        (Own(rows=35), r"test split: shapes \(5, 5\) and \(5,\), \(10, 5\) and \(10,\) expected"),
+        (Own(dtype=np.float64), r"train split: types torch.float64 and torch.int64, uint8 or float32 and int64 expected"),
+    ],
+    ids=["shape", "labels", "counts", "types"],
+)
+def test_a_wrong_data_set_of_ones_own_is_not_trained_on(own: Own, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DATASETS, "own", Own())
+    monkeypatch.setitem(hypers.DATASETS, "own", hypers.DatasetShape((5,), 3))
+    assert len(load("own").test) == 10
+    monkeypatch.setitem(DATASETS, "own", own)
+    where = "counts are those of Own, shape and classes those of DATASETS in nftlab/hypers.py"
+    for look in (lambda: load("own"), own.verify):
+        with pytest.raises(DataError, match=f"own, {wrong}; {where}"):
+            look()
+
+
+def test_a_task_that_says_another_shape_than_its_data_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    two_moons = DATASETS["two-moons"]
+    with pytest.raises(DataError, match=r"two-moons: a task of shape \(3,\) and 2 classes, \(2,\) and 2 expected"):
+        two_moons.check_form(replace(two_moons.load(), shape=(3,)))
+
+
+def test_a_data_set_that_sweep_files_may_not_name_says_which_line_is_missing() -> None:
+    with pytest.raises(DataError, match=r"DATASETS in nftlab/hypers.py has no line for it; add \"own\": DatasetShape"):
+        Own().shape  # noqa: B018
+
+
+def test_a_name_without_its_class_says_which_line_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(hypers.DATASETS, "own", hypers.DatasetShape((5,), 3))
+    with pytest.raises(NotFoundError, match=r"no data set 'own'; .* DATASETS in nftlab/data/__init__.py has no line for it"):
+        load("own")
 
 
 def test_a_task_moves_with_all_its_splits() -> None:
