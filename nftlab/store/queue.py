@@ -44,13 +44,14 @@ class Queue:
         self._at_once = engine.dialect.name == "postgresql"  # a claim and a finish are one statement each there, not four
 
     def peek(self, skipped: Iterable[str] = ()) -> dict[str, Any] | None:
-        """`config`, `pack_key`, `alone` and `priority` of the first claimable job whose pack key is not `skipped`."""
+        """`config`, `sweep`, `pack_key`, `alone` and `priority` of the first claimable job whose pack key is not `skipped`."""
         with session(self._engine, None) as talk:
             rows = self._ask(talk, "peek", skipped=talk.among(skipped))
         if not rows:
             return None
         head = rows[0]
-        return {"config": json.loads(head.config), "pack_key": head.pack_key, "alone": bool(head.alone), "priority": head.priority}
+        plain = {"sweep": head.sweep, "pack_key": head.pack_key, "priority": head.priority}
+        return {"config": json.loads(head.config), "alone": bool(head.alone), **plain}
 
     def claimable(self, pack_key: str, most: int, skipped: Iterable[str] = ()) -> int:
         """How many jobs of a pack key (counted up to `most`) could be claimed together now; 0 while others of higher priority wait.

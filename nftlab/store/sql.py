@@ -151,7 +151,7 @@ TEMPLATES: dict[str, str] = {
             ORDER BY priority DESC, id LIMIT 1
         ) >= (SELECT priority FROM jobs WHERE {ready} AND {unskipped} ORDER BY priority DESC, id LIMIT 1)""",
     "peek": """
-        SELECT config, pack_key, {alone} AS alone, priority FROM jobs WHERE {ready} AND {unskipped}
+        SELECT config, sweep, pack_key, {alone} AS alone, priority FROM jobs WHERE {ready} AND {unskipped}
         ORDER BY priority DESC, id LIMIT 1""",
     "attempt": """
         INSERT INTO attempts (id, job_id, token, worker, host, pid, started_at, circumstances)

@@ -5,11 +5,15 @@ What is done here may be done again from its start when the job table does not a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine
 
 from nftlab.errors import NftlabError
 from nftlab.store import Claim
+from nftlab.worker.circumstances import other_code
 from nftlab.worker.messages import Failed
 
 if TYPE_CHECKING:
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
 
 FAILED = 1  # how trackers are told that an attempt failed
 LOST = "lost-trainer"  # the store counts it: five in a row without an epoch quarantine a job
-_SICK = {"data", "disk", "device"}  # failures that the next job would meet too
+_SICK = {"data", "unknown", "disk", "device"}  # failures that the next job would meet too
 
 
 class SickNodeError(NftlabError):
@@ -28,6 +32,18 @@ class SickNodeError(NftlabError):
 
 class UnloadableError(SickNodeError):
     """A data set cannot be loaded here; jobs on others may train."""
+
+
+class UnknownDataError(UnloadableError):
+    """The code that runs here does not have such a data set."""
+
+
+def of_other_code(engine: Engine, sweep: str, code: Mapping[str, Any], error: str) -> UnloadableError | None:
+    """Why what cannot run here is left to others: the sweep was launched from other code; None when it was not, as far as is known."""
+    what = next(other_code(engine, {sweep}, code, known=True), None)
+    if what is None:
+        return None
+    return UnloadableError(f"{what}, in which {error}", "check out the code that was launched, or launch again from this")
 
 
 def judge(run: PackRun, failure: Failed) -> None:

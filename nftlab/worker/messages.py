@@ -131,7 +131,8 @@ class Ended:
 class Failed:
     """From the trainer: the order could not be carried out or, with `attempt`, that one job could not be taken into the pack.
 
-    `kind` is "data", "config", "disk", "device", "memory" or "crash"; `error` one line; `traceback` all of it.
+    `kind` is "data", "unknown" (a data set that this code does not have), "config", "disk", "device", "memory" or "crash"; `error` one
+    line; `traceback` all of it.
     """
 
     kind: str

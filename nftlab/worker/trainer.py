@@ -16,7 +16,7 @@ import torch
 
 from nftlab import data
 from nftlab.configuration import build
-from nftlab.errors import ConfigError, DataError, DeviceError, DiskError
+from nftlab.errors import ConfigError, DataError, DeviceError, DiskError, NotFoundError
 from nftlab.store import Claim
 from nftlab.train import Member, Pack
 from nftlab.train.measure import measure
@@ -231,5 +231,5 @@ def kind_of(error: Exception) -> str:
     """What the supervisor should make of an error."""
     if ran_out(error):
         return "memory"
-    kinds = {DataError: "data", ConfigError: "config", DiskError: "disk", DeviceError: "device"}
+    kinds = {DataError: "data", NotFoundError: "unknown", ConfigError: "config", DiskError: "disk", DeviceError: "device"}
     return next((kind for cls, kind in kinds.items() if isinstance(error, cls)), "crash")

@@ -9,13 +9,14 @@ from sqlalchemy import Engine
 
 from nftlab.code import identity, named
 from nftlab.track import Say
-from nftlab.worker.blame import SickNodeError, UnloadableError
+from nftlab.worker.blame import SickNodeError, UnknownDataError, UnloadableError, of_other_code
 from nftlab.worker.budget import Wishes
 from nftlab.worker.circumstances import snapshots
 from nftlab.worker.handle import TrainerHandle
 from nftlab.worker.messages import Failed, Measure, Measured, Prepare, Prepared, Ready, Report
 
 POLL = 1.0  # seconds between looks at a trainer that does not answer
+_UNLOADABLE = {"data": UnloadableError, "unknown": UnknownDataError}
 
 
 class WarmTrainer:
@@ -39,9 +40,12 @@ class WarmTrainer:
             self.ready = answer if isinstance(answer, Ready) else None
         return self.ready is not None
 
-    def load(self, dataset: str, share: float) -> Prepared | None:
-        """Has a data set loaded; None when a stop came between. Raises UnloadableError where it cannot be."""
-        answer = self._answer(Prepare(dataset, share))
+    def load(self, dataset: str, share: float, sweep: str | None = None) -> Prepared | None:
+        """Has a data set loaded; None when a stop came between. Raises UnloadableError where it cannot be, for jobs of this `sweep`."""
+        try:
+            answer = self._answer(Prepare(dataset, share))
+        except UnknownDataError as error:
+            raise (sweep and of_other_code(self._engine, sweep, self.code, str(error))) or error from None
         return answer if isinstance(answer, Prepared) else None
 
     def measure(self, order: Measure) -> Measured | None:
@@ -72,7 +76,7 @@ class WarmTrainer:
                     if report.kind == "crash":  # after an error of CUDA no call of that process succeeds
                         self.handle.kill()
                         raise SickNodeError(report.traceback.rstrip())
-                    raise (UnloadableError if report.kind == "data" else SickNodeError)(report.error)
+                    raise _UNLOADABLE.get(report.kind, SickNodeError)(report.error)
                 return report
             if self.handle.gone:
                 raise SickNodeError(f"the trainer {self.handle.end} before it could train")

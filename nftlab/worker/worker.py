@@ -20,7 +20,7 @@ from nftlab.errors import ConfigError, OutageError
 from nftlab.search import Proposer, Referee
 from nftlab.store import Claim, Outcome, Queue, Worker, launched, open_db, shown, storable
 from nftlab.store.watch import Watch
-from nftlab.worker.blame import UnloadableError
+from nftlab.worker.blame import UnloadableError, of_other_code
 from nftlab.worker.budget import Wishes
 from nftlab.worker.circumstances import here, other_code
 from nftlab.worker.handle import TrainerHandle
@@ -168,10 +168,9 @@ class Session:
 
     def leaves_to_others(self, claim: Claim, error: str) -> bool:
         """Whether a job that cannot run here may run with the code that its sweep was launched from; then the sweep is left alone here."""
-        what = next(other_code(self.engine, {claim.sweep}, self._warm.code, known=True), None)
-        if what is None:
+        refusal = of_other_code(self.engine, claim.sweep, self._warm.code, error)
+        if refusal is None:
             return False
-        refusal = UnloadableError(f"{what}, in which {error}", "check out the code that was launched, or launch again from this")
         self._refused = refusal
         self.queue.left.add(claim.sweep)
         self.display.say(f"its jobs are left to others: {refusal}")
@@ -223,7 +222,7 @@ class Session:
         """Where the next pack will train, its data set loaded before it is claimed; None when there is nothing or a stop came between."""
         while (head := self._head()) is not None and self._warm.start():
             try:
-                prepared = self._warm.load(head["config"]["dataset"], head["config"].get("data_share", 1.0))
+                prepared = self._warm.load(head["config"]["dataset"], head["config"].get("data_share", 1.0), head["sweep"])
             except UnloadableError as error:
                 if str(error) not in map(str, self._unloadable.values()):
                     self.display.say(f"jobs on {head['config']['dataset']} are left to others: {error}")

@@ -108,3 +108,14 @@ def test_other_code_is_said_and_recorded(call: Call) -> None:
     assert "with uncommitted changes" in call("launched", "job", "show", key).stdout
     assert "with uncommitted changes" not in call("launched", "sweep", "show", "tiny").stdout
     assert "1 finished jobs ran with other code" in call("launched", "sweep", "launch", "../tiny.yaml").stderr
+
+
+@pytest.mark.ci
+def test_a_data_set_that_older_code_does_not_have_is_left_to_newer(call: Call, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "lab.sqlite") as table:
+        table.execute("UPDATE jobs SET config = json_set(config, '$.dataset', 'vino')")
+    worked = call("edited", "worker", "--drain", "--no-wandb", "--device", "cpu")
+    assert worked.returncode == 69, worked.stderr
+    assert "jobs on vino are left to others: sweep tiny was launched from code" in worked.stderr
+    assert "Traceback" not in worked.stderr
+    assert '"queued": 1' in call("launched", "status", "--json").stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -123,6 +124,26 @@ def test_jobs_on_other_data_are_trained_before_a_worker_gives_up(
         ("here", "done", 1),
     ]
     assert "jobs on mnist are left to others" in capfd.readouterr().err
+
+
+def test_a_data_set_that_this_code_lacks_is_left_to_code_that_has_it(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    """As in a checkout older than the one that launched: one line, no traceback, and what can train does."""
+    lab.sweep("newer", priority=1)
+    lab.sweep("here")
+    sql(lab.engine, "UPDATE jobs SET config = json_set(config, '$.dataset', 'vino'), pack_key = 'vino' WHERE sweep = 'newer'")
+    with pytest.raises(SickNodeError) as caught:
+        lab.work()
+    assert caught.value.exit_code == 69
+    assert str(caught.value).startswith("there is no data set 'vino'")
+    sql(lab.engine, "UPDATE sweeps SET code = :code WHERE name = 'newer'", code=json.dumps({"git_sha": "a" * 40, "dirty": None}))
+    with pytest.raises(SickNodeError) as caught:
+        lab.work()
+    for part in ("sweep newer was launched from code aaaaaaaaaaaa,", "in which there is no data set 'vino'", "check out the code that was"):
+        assert part in str(caught.value)
+    assert [(row.sweep, row.state, row.attempts) for row in lab.jobs()] == [("newer", "queued", 0), ("here", "done", 1)]
+    said = capfd.readouterr().err
+    assert "jobs on vino are left to others: sweep newer was launched from code" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.ci

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from nftlab.cli.output import say
-from nftlab.errors import ConfigError, UsageError
+from nftlab.errors import ConfigError, NotFoundError, UsageError
 from nftlab.store import Claim, Outcome, Worker
 from nftlab.worker import WorkerOptions
 from nftlab.worker.budget import seconds
@@ -132,6 +132,7 @@ def test_memory_that_ran_out_is_told_from_a_crash() -> None:
         assert kind_of(error) == "memory"
     assert kind_of(RuntimeError("CUDA error: an illegal memory access was encountered")) == "crash"
     assert kind_of(ConfigError("no such network")) == "config"
+    assert kind_of(NotFoundError("no such data set")) == "unknown"
 
 
 def test_a_checkpoint_is_found_where_the_runs_folder_is_now(tmp_path: Path) -> None:
