@@ -55,5 +55,5 @@ def to_work(db: str | None) -> tuple[Engine, str]:
     if (engine := store.open_db(db, create=False)) is not None:
         return engine, shown(db)
     engine, url = to_write(db)
-    say(f"there was no job table: a new, empty one was made at {url}; nftlab sweep launch FILE{same_table(db)} fills it")
+    say(f"there was no job table yet at {url}, so an empty one is made; nftlab sweep launch FILE{same_table(db)} fills it")
     return engine, url

@@ -40,8 +40,14 @@ def wait(names: Names, timeout: Timeout = None, as_json: Json = False, db: Db = 
     with bars() as progress:
         while (left := watch.look(progress)) and time.monotonic() < end:
             time.sleep(max(0.0, min(LOOK, end - time.monotonic())))
-    with busy("verifying"):
-        found = {name: store.verify(engine, name) for name in sweeps}
+    try:
+        with busy("verifying"):
+            found = {name: store.verify(engine, name) for name in sweeps}
+    except OutageError as error:
+        if not left:
+            raise
+        say(f"the time is up, and the job table does not answer: {error.args[0]}")
+        raise typer.Exit(LATE) from None
     complete = {name: store.complete(of_it) for name, of_it in found.items()}
     if as_json:
         emit_json([{"sweep": name, "ended": name not in left, "complete": complete[name], **of_it} for name, of_it in found.items()])
@@ -69,14 +75,16 @@ class Watch:
         from nftlab import store
 
         try:
+            # in this order: trials that are proposed in between are seen as jobs
+            to_come = {name: store.to_propose(self._engine, sweep=name) for name in self._sweeps}
             table = {sweep["name"]: sweep for sweep in store.launched(self._engine)}
             left = []
             for name in self._sweeps:
                 if name not in table:
                     store.check_launched(self._engine, name)
-                jobs, to_come = table[name]["jobs"], store.to_propose(self._engine, sweep=name)
-                waiting = sum(jobs[state] for state in store.OPEN) + to_come
-                progress(name, sum(jobs.values()) + to_come - waiting, sum(jobs.values()) + to_come)
+                jobs = table[name]["jobs"]
+                waiting, total = sum(jobs[state] for state in store.OPEN) + to_come[name], sum(jobs.values()) + to_come[name]
+                progress(name, total - waiting, total)
                 self._say(name, self._hindrance(table[name]) if waiting else "")
                 left += [name] if waiting else []
         except OutageError as error:

@@ -124,6 +124,8 @@ class Dataset(ABC):
             return f"shapes {tuple(split.x.shape)} and {tuple(split.y.shape)}, {shape} and {shape[:1]} expected"
         if split.x.dtype not in (torch.uint8, torch.float32) or split.y.dtype != torch.int64:
             return f"types {split.x.dtype} and {split.y.dtype}, uint8 or float32 and int64 expected"
+        if not len(split.y):
+            return "no rows"
         labels = split.y.min().item(), split.y.max().item()
         if labels[0] < 0 or labels[1] >= self.classes:
             return f"labels {labels[0]} … {labels[1]}, 0 … {self.classes - 1} expected"

@@ -43,15 +43,10 @@ class Study:
         import optuna
 
         self._storage, self._metric = storage, metric
+        if not begun:
+            _clear(storage, name)
         direction = optuna.study.StudyDirection[metric.goal.upper()]
-        create = partial(optuna.create_study, storage=storage, study_name=name, direction=direction)
-        study = create(load_if_exists=True)
-        if study.trials and not begun:
-            if MARK not in study.user_attrs:
-                what = f"the database holds an Optuna study {name!r} of somebody else's, with {len(study.trials)} trials"
-                raise DatabaseError(what, "launch the search under another name")
-            optuna.delete_study(study_name=name, storage=storage)
-            study = create()
+        study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
         if MARK not in study.user_attrs:
             study.set_user_attr(MARK, True)
         self._study, self._id = study, storage.get_study_id_from_name(name)
@@ -99,6 +94,21 @@ class Study:
             state = _state("COMPLETE" if best is not None else "PRUNED")
             self._study.tell(end.number, best, state=state)
         return "complete" if best is not None else "pruned"
+
+
+def _clear(storage: RDBStorage, name: str) -> None:
+    """Delete the study that a search has before its first proposal, if any. Raises DatabaseError for one that is not known to be ours."""
+    import optuna
+
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        return
+    trials = study.trials
+    if MARK not in study.user_attrs and (study.user_attrs or any("trial_key" not in trial.user_attrs for trial in trials)):
+        what = f"the database holds an Optuna study {name!r} with {len(trials)} trials that no search of nftlab made"
+        raise DatabaseError(what, f"launch the search under another name, or, if nobody needs it, optuna delete-study --study-name {name}")
+    optuna.delete_study(study_name=name, storage=storage)
 
 
 def mean_best(end: Proposed, metric: str) -> float | None:

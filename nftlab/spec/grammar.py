@@ -57,7 +57,7 @@ class Plan:
 def read_plan(root: Cursor, default_name: str, *, stored: bool = False) -> Plan | None:
     """The plan of a file, of what could be read of it; None when there is no use in expanding it. Problems are reported either way.
 
-    Of a `stored` file the metric and the distributions are believed: an earlier nftlab let it be launched.
+    Of a `stored` file the metric, the distributions and where curves go are believed: an earlier nftlab let it be launched.
     """
     keys = root.known(KEYS, REFUSED)
     if not isinstance(root.value, dict):
@@ -66,7 +66,7 @@ def read_plan(root: Cursor, default_name: str, *, stored: bool = False) -> Plan 
     method = _method(keys.get("method"), root)
     metric = _metric(keys.get("metric"))
     run_cap = _run_cap(keys, method)
-    _labels(keys)
+    _labels(keys, stored)
     if "parameters" not in keys:
         root.fail("parameters is missing; write what to train, such as parameters: {algorithm: {value: ct}}")
     parameters = _parameters(keys.get("parameters"), method)
@@ -169,12 +169,17 @@ def _pruner(at: Cursor | None, extensions: Extensions) -> Pruner | None:
     return read_early_terminate(at)
 
 
-def _labels(keys: dict[str, Cursor]) -> None:
+def is_place(name: object) -> bool:
+    """Whether W&B takes it for a project or an entity."""
+    return isinstance(name, str) and name.isprintable() and bool(_PLACE.fullmatch(name))
+
+
+def _labels(keys: dict[str, Cursor], stored: bool) -> None:
     """Check the kind of what changes nothing in training."""
     for key in (*IDLE, *PLACES, *LABELS):
         if key not in keys:
             continue
-        if key in PLACES:
+        if key in PLACES and not stored:
             _place(keys[key])
         elif key == "command" and isinstance(keys[key].value, list):
             for item in keys[key].items() or ():
@@ -185,8 +190,8 @@ def _labels(keys: dict[str, Cursor]) -> None:
 
 def _place(at: Cursor) -> None:
     name = at.text()
-    if name is not None and not _PLACE.fullmatch(name):
-        at.fail(f"{show(name)} has to be 1 to 128 characters, none of / \\ # ? % : (a team is the entity, beside the project)")
+    if name is not None and not is_place(name):
+        at.fail(f"{show(name)} has to be 1 to 128 printable characters, none of / \\ # ? % : (a team is the entity, beside the project)")
 
 
 def _parameters(at: Cursor | None, method: str | None) -> dict[str, Parameter | None]:

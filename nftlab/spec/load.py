@@ -8,7 +8,7 @@ from nftlab.errors import NotFoundError, SpecError
 from nftlab.spec.choosers import Pruner
 from nftlab.spec.document import Cursor, Problems, decoded, read
 from nftlab.spec.expand import expand
-from nftlab.spec.grammar import PLACES, read_plan
+from nftlab.spec.grammar import PLACES, is_place, read_plan
 from nftlab.spec.mistaken import mistaken
 from nftlab.spec.model import Metric, Sweep
 
@@ -49,14 +49,14 @@ def pruner_of(text: str) -> tuple[Pruner, Metric] | None:
 
 
 def wandb_places(text: str) -> dict[str, str]:
-    """`project` and `entity` of a text's sweep, those that it has. Raises SpecError when the text cannot be read."""
+    """`project` and `entity` of a text's sweep, those that it has and W&B takes. Raises SpecError when the text cannot be read."""
     if not any(key in text for key in PLACES):
         return {}  # nearly all sweeps: no need to read YAML for them
     problems = Problems("<sweep>")
     root = read(text, problems)
     entries = root.entries() if root else None
     problems.raise_any()
-    return {key: entries[key].value for key in PLACES if entries and key in entries and isinstance(entries[key].value, str)}
+    return {key: entries[key].value for key in PLACES if entries and key in entries and is_place(entries[key].value)}
 
 
 def load_all(path: str | Path) -> list[Sweep]:

@@ -28,7 +28,7 @@ _OLDER = {"run": "online", "dryrun": "offline"}  # W&B's earlier names; its `sha
 PROJECT = "nftlab"  # unless WANDB_PROJECT or the sweep's file names another
 HANDED_BACK = 75
 _TAG = 64  # characters W&B allows
-_COMPLETE = "nftlab-epoch"  # in the folder of a run that was closed: its last epoch
+_COMPLETE = "nftlab-epoch"  # in the folder of a run that was closed: its last epoch, its project and entity
 _turn = threading.Lock()  # at `sys.argv`
 
 # Quiet, and only what a mirror of the job table needs; those that an older wandb does not know are left out.
@@ -54,7 +54,7 @@ class WandbTracker:
     unreachable: ClassVar[set[tuple[str, str]]] = set()  # projects and entities that did not answer when last asked: later runs do not wait
 
     def __init__(self, run: wandb.Run, job: TrackedJob, logged: int) -> None:
-        self._run, self._logged = run, logged
+        self._run, self._logged, self._place = run, logged, _place(job)
         WandbTracker.open += 1
         run.define_metric("epoch")
         run.define_metric("*", step_metric="epoch")
@@ -75,7 +75,7 @@ class WandbTracker:
         if exit_code == HANDED_BACK:
             self._run.mark_preempting()
         self._run.finish(exit_code=exit_code)
-        (Path(self._run.dir).parent / _COMPLETE).write_text(str(self._logged))
+        (Path(self._run.dir).parent / _COMPLETE).write_text("\n".join([str(self._logged), *self._place]))
 
 
 def open_wandb(job: TrackedJob, runs: Path, say: Say) -> Tracker:
@@ -111,8 +111,9 @@ def _open(job: TrackedJob, runs: Path, say: Say, mode: str) -> WandbTracker:
     folder = Path(_env("DIR", str(runs)))
     folder.mkdir(parents=True, exist_ok=True)
     recorded = job.history[-1][0] if job.history else 0
-    logged = min(_logged_before(job.key, folder / "wandb"), recorded)  # beyond it they tell of a run that the job table forgot
-    if mode == "online" and _place(job) not in WandbTracker.unreachable:
+    logged = min(_logged_before(job, folder / "wandb"), recorded)  # beyond it they tell of a run that the job table forgot
+    # a failure while others are online costs the run its curve, so after the first another place is asked only when none is open
+    if mode == "online" and _place(job) not in WandbTracker.unreachable and not (WandbTracker.unreachable and WandbTracker.open):
         try:
             return WandbTracker(_init(job, folder, mode), job, logged)
         except wandb.errors.CommError:
@@ -157,12 +158,17 @@ def _masked_words() -> Iterator[None]:
             sys.argv = given
 
 
-def _logged_before(key: str, folder: Path) -> int:
-    """The last epoch in the files of a job's earlier attempts; files that a kill cut short go, the job table has what they had."""
+def _logged_before(job: TrackedJob, folder: Path) -> int:
+    """The last epoch in the files of a job's earlier attempts, those to the same project.
+
+    Files that a kill cut short go, the job table has what they had. An earlier nftlab did not note the project.
+    """
     last = 0
-    for run in folder.glob(f"*run-*-{key}*"):
+    for run in folder.glob(f"*run-*-{job.key}*"):
         try:
-            last = max(last, int((run / _COMPLETE).read_text()))
+            epoch, *place = (run / _COMPLETE).read_text().split("\n")
+            if not place or tuple(place) == _place(job):
+                last = max(last, int(epoch))
         except (OSError, ValueError):
             if run.name.startswith("offline") and not any(run.glob("*.synced")):
                 shutil.rmtree(run, ignore_errors=True)

@@ -80,7 +80,7 @@ class Session:
         self._warm = WarmTrainer(spawn, engine, signals, display.say)
         self.tracking = Tracking(engine, options, self._warm.code, display.say)
         self._unloadable: dict[str, UnloadableError] = {}  # pack keys whose data set cannot be loaded here
-        self._refused: UnloadableError | None = None  # why sweeps of other code were left to others
+        self._refused: dict[str, UnloadableError] = {}  # the sweeps of other code that were left to others, and why
         self._asking = -math.inf  # from when on samplers may be asked though jobs wait, on the monotonic clock
         self._compared: set[tuple[str, str | None, str | None]] = set()  # sweeps and the code of ours that theirs was compared with
         self.sizes = Sizes(engine, None if options.pack == "auto" else int(options.pack), self._warm.measure, display.say)
@@ -171,7 +171,7 @@ class Session:
         refusal = of_other_code(self.engine, claim.sweep, self._warm.code, error)
         if refusal is None:
             return False
-        self._refused = refusal
+        self._refused[claim.sweep] = refusal
         self.queue.left.add(claim.sweep)
         self.display.say(f"its jobs are left to others: {refusal}")
         return True
@@ -246,22 +246,21 @@ class Session:
             head = self.queue.peek(self._unloadable)
         if self._propose(self._room):
             head = self.queue.peek(self._unloadable)
-        if head is None and self._unloadable and (left := self.queue.peek()) and (error := self._unloadable.get(left["pack_key"])):
-            raise error
         if head is None and self._refused and Queue(self.engine).peek():
             self._look_again()
             head = self.queue.peek(self._unloadable)
-            if head is None and self._refused:
-                raise self._refused
+        if head is None and self._unloadable and (left := self.queue.peek()) and (error := self._unloadable.get(left["pack_key"])):
+            raise error
+        if head is None and self._refused and Queue(self.engine).peek():
+            raise next(iter(self._refused.values()))
         return head
 
     def _look_again(self) -> None:
         """Whether sweeps that were left to others were launched again, from this code, and can be trained here after all."""
-        for name in list(self.queue.left):
+        for name in list(self._refused):
             if next(other_code(self.engine, {name}, self._warm.code, known=True), None) is None:
+                del self._refused[name]
                 self.queue.left.discard(name)
-        if not self.queue.left:
-            self._refused = None
 
     def _claimable(self, pack_key: str) -> int:
         return self.queue.claimable(pack_key, MOST, self._unloadable)

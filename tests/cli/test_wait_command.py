@@ -11,8 +11,10 @@ import pytest
 from nftlab import store
 from nftlab.cli import wait
 from nftlab.errors import OutageError
+from nftlab.search import Proposer
 from nftlab.store import Queue
 from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, finish, finish_all, read
+from tests.search.lab import ME, search
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +87,32 @@ def test_it_says_once_that_a_sweep_is_paused_and_that_the_table_is_away(
         *["waiting for the job table: the server went away"] * 2,
         "the time is up; to wait on: nftlab sweep wait small",
     ]
+
+
+def test_the_time_is_up_while_the_table_is_away(launched: Invoke, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> Any:
+        raise OutageError("the server went away")
+
+    for reading in ("launched", "verify"):
+        monkeypatch.setattr(store, reading, away)
+    waited = launched("sweep", "wait", "small", "--timeout", "0.1s")
+    assert (waited.exit_code, waited.stdout) == (75, "")
+    assert waited.stderr.splitlines()[-1] == "the time is up, and the job table does not answer: the server went away"
+
+
+def test_jobs_that_are_proposed_while_it_looks_are_waited_for(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = store.open_db(None, create=True)
+    assert engine is not None
+    store.launch(engine, search(1, seeds=1), code={})
+
+    def late(engine: Any) -> Any:
+        monkeypatch.setattr(store, "launched", usual)
+        assert Proposer(engine, ME, print).propose(1) == 1
+        return usual(engine)
+
+    usual = store.launched
+    monkeypatch.setattr(store, "launched", late)
+    assert wait.Watch(engine, ["s"], "").look(lambda *_: None) == ["s"]
 
 
 @pytest.mark.parametrize(

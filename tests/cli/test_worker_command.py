@@ -46,7 +46,7 @@ def test_launch_work_verify_report(invoke: Invoke, run: Callable[..., subprocess
 def test_that_a_table_was_made_is_said_once(device: str, run: Callable[..., subprocess.CompletedProcess[str]], folder: Path) -> None:
     worker = ("worker", "--drain", "--no-wandb", "--device", device, "--db", "mistyped/lab.sqlite")
     mend = "nftlab sweep launch FILE --db mistyped/lab.sqlite fills it"
-    said = f"there was no job table: a new, empty one was made at mistyped/lab.sqlite; {mend}"
+    said = f"there was no job table yet at mistyped/lab.sqlite, so an empty one is made; {mend}"
     first, second = (run(*worker, env={**os.environ, "OMP_NUM_THREADS": "1"}) for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0)
     assert first.stderr.splitlines().count(said) == 1

@@ -150,6 +150,14 @@ def test_a_wrong_data_set_of_ones_own_is_not_trained_on(own: Own, wrong: str, mo
             look()
 
 
+def test_a_split_without_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(hypers.DATASETS, "own", hypers.DatasetShape((5,), 3))
+    own = Own(rows=30)
+    monkeypatch.setattr(own, "counts", (20, 0, 10), raising=False)
+    with pytest.raises(DataError, match="own, valid split: no rows"):
+        own.verify()
+
+
 def test_a_task_that_says_another_shape_than_its_data_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     two_moons = DATASETS["two-moons"]
     with pytest.raises(DataError, match=r"two-moons: a task of shape \(3,\) and 2 classes, \(2,\) and 2 expected"):

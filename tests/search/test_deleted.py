@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from nftlab.search import Proposer, Referee
 from nftlab.search.study import open_storage
+from nftlab.spec import load_text
 from nftlab.store import Queue, cancel, complete, delete, jobs, launch, verify
 from tests.search.lab import LR, ME, search, study, work_off
 from tests.store.jobtable import CODE, epoch, make_sweep, sql
@@ -48,9 +49,28 @@ def test_a_search_takes_no_study_of_somebody_else_over_and_none_away(engine: Eng
     launch(engine, search(), code=CODE)
     said: list[str] = []
     assert Proposer(engine, ME, said.append).propose(1) == 0
-    assert "holds an Optuna study 's' of somebody else's, with 1 trials; launch the search under another name" in said[0]
+    assert "holds an Optuna study 's' with 1 trials that no search of nftlab made; launch the search under another name" in said[0]
     delete(engine, "s")
     assert [trial.state.name for trial in study(engine).trials] == ["RUNNING"]
+
+
+def test_somebodys_empty_study_is_theirs_if_it_says_anything(sqlite: Engine) -> None:
+    optuna.create_study(study_name="s", storage=open_storage(sqlite), direction="maximize").set_user_attr("owner", "alice")
+    launch(sqlite, search(), code=CODE)
+    said: list[str] = []
+    assert Proposer(sqlite, ME, said.append).propose(1) == 0
+    assert "with 0 trials that no search of nftlab made" in said[0]
+    delete(sqlite, "s")
+    assert study(sqlite).user_attrs == {"owner": "alice"}
+
+
+def test_a_search_that_begins_has_the_direction_of_its_file(sqlite: Engine) -> None:
+    """A proposer died between making the study and asking it; the file has another goal since."""
+    optuna.create_study(study_name="s", storage=open_storage(sqlite)).set_user_attr("nftlab", True)
+    launch(sqlite, load_text(search(2).source.replace("minimize", "maximize"), "test"), code=CODE)
+    work_off(Queue(sqlite), Proposer(sqlite, ME, print))
+    assert study(sqlite).direction.name == "MAXIMIZE"
+    assert complete(verify(sqlite, "s"))
 
 
 def test_a_study_of_an_earlier_nftlab_goes_on_and_goes_with_its_search(engine: Engine, queue: Queue) -> None:

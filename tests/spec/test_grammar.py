@@ -96,10 +96,14 @@ def test_a_file_says_where_its_curves_go(problems: Callable[[str], list[str]]) -
     rest = "method: grid\nparameters: {lr: {value: 1}}\n"
     assert wandb_places(f"project: p\nentity: 'a team'\n{rest}") == {"project": "p", "entity": "a team"}
     assert wandb_places(f"# no project\n{rest}") == wandb_places(rest) == {}
-    assert wandb_places(f"project: 3\nentity: e\n{rest}") == {"entity": "e"}  # as an earlier nftlab may have let pass
+    for odd in ("3", "team/p", "''", "[a]", '"a\\nb"'):  # as an earlier nftlab may have let pass, and launched
+        text = f"project: {odd}\nentity: e\n{rest}"
+        assert wandb_places(text) == {"entity": "e"}
+        assert len(problems(text)) == 1
+    assert load_text(f"project: team/p\nentity: ''\n{rest}", stored=True).trials
     with pytest.raises(SpecError, match="not YAML"):
         wandb_places("project: [")
-    rule = "has to be 1 to 128 characters, none of / \\ # ? % : (a team is the entity, beside the project)"
+    rule = "has to be 1 to 128 printable characters, none of / \\ # ? % : (a team is the entity, beside the project)"
     assert problems(f"project: team/p\nentity: ''\n{rest}") == [f"1:10: project: 'team/p' {rule}", f"2:9: entity: '' {rule}"]
     assert load_text(f"project: p\nentity: e\n{rest}").notes == ()
 

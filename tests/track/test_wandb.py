@@ -212,6 +212,39 @@ def test_any_other_mode_is_refused(written: str, tmp_path: Path, monkeypatch: py
     check_tracker("none")
 
 
+def test_without_a_server_no_second_project_costs_a_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(job: TrackedJob, folder: Path, mode: str) -> Any:
+        if mode == "online":
+            raise wandb.errors.CommError("no answer")
+        return init(job, folder, mode)
+
+    init = track._init
+    monkeypatch.setattr(track, "_init", down)
+    monkeypatch.setattr(track.WandbTracker, "unreachable", set())
+    monkeypatch.setenv("WANDB_API_KEY", "k")
+    said: list[str] = []
+    copy = mirror(tmp_path, said)
+    for key, project in (("a1", "one"), ("b2", "other")):
+        copy.start(dataclasses.replace(job(key), project=project))
+        copy.log(key, 1, {"val/error": 9.0})
+    for key in ("a1", "b2"):
+        copy.close(key, {}, 0)
+    assert copy.shutdown(30)
+    assert sorted((run["project"], len(run["rows"])) for run in runs(tmp_path)) == [("one", 1), ("other", 1)]
+    assert not [line for line in said if "tracking stopped" in line]
+
+
+def test_a_curve_that_goes_elsewhere_begins_there_with_its_first_epoch(tmp_path: Path) -> None:
+    for project, recorded in (("one", 0), ("other", 2), ("other", 3)):
+        copy = mirror(tmp_path, [])
+        copy.start(dataclasses.replace(job(recorded=recorded), project=project))
+        for epoch in range(recorded + 1, max(recorded, 1) + 2):
+            copy.log("a1", epoch, {"val/error": 10.0 - epoch})
+        copy.close("a1", None, 75)
+        assert copy.shutdown(30)
+    assert [(run["project"], run["epochs"]) for run in runs(tmp_path)] == [("one", [1, 2]), ("other", [1, 2, 3]), ("other", [4])]
+
+
 def test_disabled_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     said: list[str] = []
