@@ -94,6 +94,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 import torch
+from nftlab.errors import DiskError
 from nftlab.train.checkpoint import Checkpoint, load, save
 folder = Path(sys.argv[1])
 first = save(folder, Checkpoint({"a": torch.zeros(10)}, {"epoch": 1}))
