@@ -47,6 +47,7 @@ def test_of_a_search_there_is_nothing_to_measure(invoke: Invoke, folder: Path) -
     assert "nothing to measure: of a search" in result.stderr
 
 
+@pytest.mark.ci
 def test_kinds_that_cannot_be_timed_are_named_and_rows_differ(invoke: Invoke, folder: Path) -> None:
     eta_max, two = "  eta_max: {values: [500, 2000]}\n", "epochs: {value: 2}"
     (folder / "huge.yaml").write_text(SWEEP.replace(eta_max, "  n_f: {values: [2, 1000000]}\n").replace("small", "huge"))

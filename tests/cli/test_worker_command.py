@@ -42,7 +42,7 @@ def test_launch_work_verify_report(invoke: Invoke, run: Callable[..., subprocess
     assert 0 <= cell["mean"] <= 100
 
 
-@pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cpu,cpu", marks=pytest.mark.ci)])
 def test_that_a_table_was_made_is_said_once(device: str, run: Callable[..., subprocess.CompletedProcess[str]], folder: Path) -> None:
     worker = ("worker", "--drain", "--no-wandb", "--device", device, "--db", "mistyped/lab.sqlite")
     mend = "nftlab sweep launch FILE --db mistyped/lab.sqlite fills it"

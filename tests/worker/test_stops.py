@@ -128,6 +128,7 @@ def test_signals_wake_a_wait() -> None:
         assert not select.select([signals.socket], [], [], 0)[0]
 
 
+@pytest.mark.ci
 def test_a_runs_folder_of_any_name_serves(lab: Lab) -> None:
     """A name that is not UTF-8 is no text that a database holds; checkpoints are found again in the folder that a worker is given."""
     lab.runs = lab.runs.parent / os.fsdecode(b"caf\xe9")
