@@ -100,6 +100,7 @@ def check_undisturbed(lab: Lab) -> None:
         assert authors(lab, row.job_id) == [1] * EPOCHS
 
 
+@pytest.mark.ci
 def test_a_server_that_restarts_in_the_middle_of_a_sweep(pglab: Lab, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     twins(pglab)
