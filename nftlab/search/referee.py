@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from sqlalchemy import Engine
@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from nftlab.errors import SpecError
 from nftlab.search.prune import Curve, behind, needed
 from nftlab.spec import Metric, Pruner, pruner_of, rungs
-from nftlab.store import Claim, EpochRow, curve, sources
+from nftlab.store import Claim, EpochRow, curve
 from nftlab.store.peers import Peer, peers
 
 
@@ -22,10 +22,9 @@ class Referee:
         self._engine = engine
         self._rules: dict[str, tuple[Pruner, Metric] | None] = {}
 
-    def meet(self, claims: Iterable[Claim]) -> None:
-        """Jobs are about to train: their sweeps' files are read, as they were launched last."""
-        names = {claim.sweep for claim in claims}
-        self._rules |= {name: _rule(source) for name, source in sources(self._engine, names).items()}
+    def meet(self, files: Mapping[str, str]) -> None:
+        """Jobs of these sweeps are about to train; `files` are theirs by name, as they were launched last."""
+        self._rules |= {name: _rule(source) for name, source in files.items()}
 
     def judge(self, rows: Sequence[tuple[Claim, EpochRow]]) -> list[tuple[Claim, str]]:
         """Those of the jobs that should end now, each with the reason; an epoch must be recorded before it is judged."""

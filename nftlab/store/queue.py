@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Engine
@@ -36,7 +36,7 @@ class Queue:
         self.lease = float(lease)
         self.stalled_after = float(stalled_after)
         self._backoff = backoff
-        self.left: set[str] = set()  # sweeps whose jobs are left to other workers
+        self.left: Collection[str] = ()  # sweeps whose jobs are left to other workers
         self._engine = engine
         self._patience = max(2 * self.lease, 30.0) if patience is None else patience
         self._pardon_ends = 0.0  # on the monotonic clock

@@ -32,8 +32,7 @@ TRACKERS: Mapping[str, Callable[[TrackedJob, Path, Say], Tracker]] = {"none": _n
 
 def check_tracker(kind: str) -> None:
     """Raises UsageError for a tracker that there is not, and for one that the environment asks for what it cannot do."""
-    if kind not in TRACKERS:
-        raise UsageError(f"tracker {kind!r} is not one of {', '.join(TRACKERS)}{nearest(kind, TRACKERS)}")
+    _opener(kind)
     if kind == "wandb":
         from nftlab.track.wandb import asked_mode
 
@@ -42,8 +41,13 @@ def check_tracker(kind: str) -> None:
 
 def open_tracker(kind: str, runs: Path, job: TrackedJob, say: Say) -> Tracker:
     """The tracker `kind` ("none" or "wandb") for one job, with its files under `runs`; raises what `check_tracker` does."""
-    check_tracker(kind)
-    return TRACKERS[kind](job, runs, say)
+    return _opener(kind)(job, runs, say)
+
+
+def _opener(kind: str) -> Callable[[TrackedJob, Path, Say], Tracker]:
+    if kind not in TRACKERS:
+        raise UsageError(f"tracker {kind!r} is not one of {', '.join(TRACKERS)}{nearest(kind, TRACKERS)}")
+    return TRACKERS[kind]
 
 
 def close_trackers(kind: str) -> None:

@@ -81,8 +81,8 @@ class WandbTracker:
 def open_wandb(job: TrackedJob, runs: Path, say: Say) -> Tracker:
     """The W&B run of a job, resumed if it exists.
 
-    Offline, which is said, is as `asked_mode` has it, and for the rest of the process when the server does not answer for its project.
-    Files go to `runs`/wandb unless WANDB_DIR is set.
+    Its mode is `asked_mode`; offline, which is said, also for the rest of the process once the server does not answer for the job's
+    project. Files go to `runs`/wandb unless WANDB_DIR is set.
     """
     asked = asked_mode()
     if asked == "disabled":
@@ -112,12 +112,13 @@ def _open(job: TrackedJob, runs: Path, say: Say, mode: str) -> WandbTracker:
     folder.mkdir(parents=True, exist_ok=True)
     recorded = job.history[-1][0] if job.history else 0
     logged = min(_logged_before(job, folder / "wandb"), recorded)  # beyond it they tell of a run that the job table forgot
+    place, failed = _place(job), WandbTracker.unreachable
     # a failure while others are online costs the run its curve, so after the first another place is asked only when none is open
-    if mode == "online" and _place(job) not in WandbTracker.unreachable and not (WandbTracker.unreachable and WandbTracker.open):
+    if mode == "online" and place not in failed and not (failed and WandbTracker.open):
         try:
             return WandbTracker(_init(job, folder, mode), job, logged)
         except wandb.errors.CommError:
-            WandbTracker.unreachable.add(_place(job))
+            failed.add(place)
             if WandbTracker.open:  # else their runs would end with the service
                 raise
             wandb.teardown()  # the service still holds the run's id

@@ -26,11 +26,13 @@ class Tracking:
         opener = partial(open_tracker, options.track, options.runs) if self._tracked else None
         self.mirror = Mirror(opener, say, partial(close_trackers, options.track), self._owed)
 
-    def start(self, claims: Sequence[Claim | JobRow]) -> None:
-        """Jobs are about to train. All are read before the first is started, as reading may fail (OutageError)."""
+    def start(self, claims: Sequence[Claim | JobRow], files: Mapping[str, str]) -> None:
+        """Jobs are about to train; `files` are those of their sweeps by name.
+
+        All are read before the first is started, as reading may fail (OutageError).
+        """
         if not self._tracked:
             return
-        files = sources(self._engine, {claim.sweep for claim in claims})
         for job in [self._job(claim, _places(files.get(claim.sweep, ""))) for claim in claims]:
             self.mirror.start(job)
 
@@ -39,7 +41,7 @@ class Tracking:
         for key in self._owed.orphans() if self._tracked else []:
             for row in jobs(self._engine, key=key):
                 if row.state in ACCEPTED and self._owed.adopt(key):
-                    self.start([row])
+                    self.start([row], sources(self._engine, {row.sweep}))
                     self.mirror.close(key, summary(row), DONE)
 
     def _job(self, job: Claim | JobRow, places: dict[str, str]) -> TrackedJob:

@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from nftlab.errors import ConfigError, OutageError
 from nftlab.search import Proposer, Referee
-from nftlab.store import Claim, Outcome, Queue, Worker, launched, open_db, shown, storable
+from nftlab.store import Claim, Outcome, Queue, Worker, launched, open_db, shown, sources, storable
 from nftlab.store.watch import Watch
 from nftlab.worker.blame import UnloadableError, of_other_code
 from nftlab.worker.budget import Wishes
@@ -72,6 +72,8 @@ class Session:
         locked, stalled_after = min(LOCKED, options.lease / 3), options.stalled_after or STALLED
         self.queue = Queue(engine, lease=options.lease, stalled_after=stalled_after, patience=locked)
         self.queue.pardon(NEWCOMER)
+        self._refused: dict[str, UnloadableError] = {}  # the sweeps of other code that are left to others, and why
+        self.queue.left = self._refused.keys()
         self._watch = Watch(engine, lambda: HANGING_HURRIED if signals.stop else HANGING) if engine.dialect.name == "postgresql" else None
         self.outage = Outage(self.queue, display.say)
         host = socket.gethostname()
@@ -80,7 +82,6 @@ class Session:
         self._warm = WarmTrainer(spawn, engine, signals, display.say)
         self.tracking = Tracking(engine, options, self._warm.code, display.say)
         self._unloadable: dict[str, UnloadableError] = {}  # pack keys whose data set cannot be loaded here
-        self._refused: dict[str, UnloadableError] = {}  # the sweeps of other code that were left to others, and why
         self._asking = -math.inf  # from when on samplers may be asked though jobs wait, on the monotonic clock
         self._compared: set[tuple[str, str | None, str | None]] = set()  # sweeps and the code of ours that theirs was compared with
         self.sizes = Sizes(engine, None if options.pack == "auto" else int(options.pack), self._warm.measure, display.say)
@@ -172,7 +173,6 @@ class Session:
         if refusal is None:
             return False
         self._refused[claim.sweep] = refusal
-        self.queue.left.add(claim.sweep)
         self.display.say(f"its jobs are left to others: {refusal}")
         return True
 
@@ -215,8 +215,9 @@ class Session:
     def welcome(self, claims: list[Claim]) -> None:
         """What a worker does for jobs it has claimed, before they train."""
         self._compare_code(claims)
-        self.referee.meet(claims)
-        self.tracking.start(claims)
+        files = sources(self.engine, {claim.sweep for claim in claims})
+        self.referee.meet(files)
+        self.tracking.start(claims, files)
 
     def _berth(self) -> Berth | None:
         """Where the next pack will train, its data set loaded before it is claimed; None when there is nothing or a stop came between."""
@@ -260,7 +261,6 @@ class Session:
         for name in list(self._refused):
             if next(other_code(self.engine, {name}, self._warm.code, known=True), None) is None:
                 del self._refused[name]
-                self.queue.left.discard(name)
 
     def _claimable(self, pack_key: str) -> int:
         return self.queue.claimable(pack_key, MOST, self._unloadable)

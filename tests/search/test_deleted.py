@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from nftlab.search import Proposer, Referee
 from nftlab.search.study import open_storage
 from nftlab.spec import load_text
-from nftlab.store import Queue, cancel, complete, delete, jobs, launch, verify
+from nftlab.store import Queue, cancel, complete, delete, jobs, launch, sources, verify
 from tests.search.lab import LR, ME, search, study, work_off
 from tests.store.jobtable import CODE, epoch, make_sweep, sql
 
@@ -135,7 +135,7 @@ def test_a_worker_that_found_a_search_exhausted_looks_again_when_its_name_has_an
 def test_a_job_that_was_deleted_since_its_epoch_was_recorded_is_not_judged(engine: Engine, queue: Queue) -> None:
     launch(engine, make_sweep(trials=3, seeds=1, settings="  pruner: {name: median, n_startup_trials: 1}\n"), code=CODE)
     claims, referee = queue.claim(ME, 3, CODE), Referee(engine)
-    referee.meet(claims)
+    referee.meet(sources(engine, {"s"}))
     rows = [(claim, epoch(1)) for claim in claims]
     queue.record_epoch(rows)
     cancel(engine, "s")

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from nftlab.search import Referee, prune
 from nftlab.search.prune import Curve, needed
 from nftlab.spec import Pruner, load_text, rungs
-from nftlab.store import EpochRow, Queue, complete, jobs, launch, story, verify
+from nftlab.store import EpochRow, Queue, complete, jobs, launch, sources, story, verify
 from tests.store.jobtable import ANN, CODE, sweep_text
 
 MEDIAN = Pruner("median", {"n_startup_trials": 2, "n_warmup_steps": 2, "interval_steps": 2, "n_min_trials": 1})
@@ -125,7 +125,7 @@ def test_the_referee_compares_jobs_of_the_same_seed_and_pruned_jobs_count_as_rec
     launch(sqlite, load_text(text), code=CODE)
     queue, referee = Queue(sqlite), Referee(sqlite)
     claims = queue.claim(ANN, 6, {})
-    referee.meet(claims)
+    referee.meet(sources(sqlite, {"s"}))
     error = {(claim.trial_key, claim.seed): 10.0 * claim.seed + index // 2 for index, claim in enumerate(claims)}
     judged = []
     for epoch in (1, 2, 3):

@@ -50,6 +50,12 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     return run
 
 
+def ask_for(folder: Path, field: str, value: str) -> None:
+    """Let the jobs ask for what only the code that they were launched from would know."""
+    with sqlite3.connect(folder / "lab.sqlite") as table:
+        table.execute(f"UPDATE jobs SET config = json_set(config, '$.{field}', {value})")
+
+
 @pytest.mark.ci
 def test_other_code_is_refused_under_strict_and_the_job_goes_back(call: Call) -> None:
     refused = call("edited", "worker", "--drain", "--no-wandb", "--device", "cpu", "--strict")
@@ -62,8 +68,7 @@ def test_other_code_is_refused_under_strict_and_the_job_goes_back(call: Call) ->
 @pytest.mark.ci
 def test_a_job_that_older_code_does_not_understand_is_left_to_newer(call: Call, tmp_path: Path) -> None:
     """As when a field of the hyper-parameters is new: the older worker must not fail the sweep, which it would do in seconds."""
-    with sqlite3.connect(tmp_path / "lab.sqlite") as table:
-        table.execute("UPDATE jobs SET config = json_set(config, '$.label_smoothing', 0.1)")
+    ask_for(tmp_path, "label_smoothing", "0.1")
     worked = call("edited", "worker", "--drain", "--no-wandb", "--device", "cpu")
     assert worked.returncode == 69, worked.stderr
     assert "its jobs are left to others: sweep tiny was launched from code" in worked.stderr
@@ -80,8 +85,7 @@ def test_a_job_that_older_code_does_not_understand_is_left_to_newer(call: Call, 
 
 @pytest.mark.ci
 def test_a_worker_trains_what_it_had_left_to_others_once_it_is_launched_from_its_code(call: Call, tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "lab.sqlite") as table:
-        table.execute("UPDATE jobs SET config = json_set(config, '$.label_smoothing', 0.1)")
+    ask_for(tmp_path, "label_smoothing", "0.1")
     (tmp_path / "own.yaml").write_text(SWEEP.replace("tiny", "own").replace("epochs: {value: 1}", "epochs: {value: 500}"))
     assert call("edited", "sweep", "launch", "../own.yaml").returncode == 0
     with ThreadPoolExecutor() as pool:
@@ -112,8 +116,7 @@ def test_other_code_is_said_and_recorded(call: Call) -> None:
 
 @pytest.mark.ci
 def test_a_data_set_that_older_code_does_not_have_is_left_to_newer(call: Call, tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "lab.sqlite") as table:
-        table.execute("UPDATE jobs SET config = json_set(config, '$.dataset', 'vino')")
+    ask_for(tmp_path, "dataset", "'vino'")
     worked = call("edited", "worker", "--drain", "--no-wandb", "--device", "cpu")
     assert worked.returncode == 69, worked.stderr
     assert "jobs on vino are left to others: sweep tiny was launched from code" in worked.stderr
