@@ -23,6 +23,8 @@ from tests.track.offline import runs
 from tests.worker.conftest import Lab
 from tests.worker.test_kills import EPOCHS, authors, check_twins, recorded, twins
 
+LONG = 200  # epochs of a job that three outages meet, some seconds
+
 
 class Voice:
     """What a worker says on stderr, as it says it."""
@@ -152,20 +154,24 @@ def test_an_idle_worker_has_patience_and_then_leaves(lab: Lab) -> None:
 
 @pytest.mark.ci
 def test_a_server_that_crashes_and_restarts_under_several_workers(pglab: Lab, server: Server) -> None:
-    pglab.sweep("disturbed", seeds=6, epochs=60, batch_size=64)
-    voices = [Voice(pglab.start(pack=2, lease=6)) for _ in range(2)]
+    pglab.sweep("disturbed", seeds=6, epochs=LONG, batch_size=64)
+    workers = [pglab.start(pack=2, lease=6, drain=False) for _ in range(2)]  # one that has nothing left to train hears of a crash, too
+    voices = [Voice(worker) for worker in workers]
     pglab.until(lambda: recorded(pglab, 2))
     for times, stop in enumerate((server.stop, server.crash, server.crash), start=1):
         stop()
         pglab.until(lambda times=times: all(voice.heard("trying again", times) for voice in voices))  # type: ignore[misc]
         server.start()
         pglab.until(lambda times=times: all(voice.heard("answers again", times) for voice in voices))  # type: ignore[misc]
-    assert [voice.end() for voice in voices] == [0, 0], [voice.said for voice in voices]
+    pglab.until(lambda: {row.state for row in pglab.jobs()} == {"done"})
+    for worker in workers:
+        worker.send_signal(signal.SIGTERM)
+    assert [voice.end() for voice in voices] == [75, 75], [voice.said for voice in voices]
     disturbed = pglab.curves()
-    assert all(len(points) == 60 for points in disturbed)
+    assert all(len(points) == LONG for points in disturbed)
     assert {(row.state, row.retries, row.attempts) for row in pglab.jobs()} == {("done", 0, 1)}
     assert [sweep["jobs"]["done"] for sweep in launched(pglab.engine)] == [6]
-    pglab.sweep("undisturbed", seeds=6, epochs=60, batch_size=64)
+    pglab.sweep("undisturbed", seeds=6, epochs=LONG, batch_size=64)
     assert pglab.work(pack=2) == 0
     assert pglab.curves()[6:] == disturbed
 
