@@ -75,6 +75,21 @@ def config_of(hypers: Hypers) -> dict[str, Any]:
     return {name: getattr(hypers, name) for name in _declared(type(hypers))}
 
 
+def named_by(hypers: Hypers) -> dict[str, Any]:
+    """What job tables hold and keys are made of: the canonical configuration without what came later and has its default.
+
+    So nftlab of before those fields can still train such jobs.
+    """
+    declared = _declared(type(hypers))
+    return {name: value for name, value in config_of(hypers).items() if not _unsaid(declared[name][0], value)}
+
+
+def completed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The canonical configuration of what `named_by` gave, in this nftlab or in one that did not know all fields yet."""
+    declared = _declared(ALGORITHMS.get(config.get("algorithm", ""), Hypers))
+    return {**config, **{name: field.default for name, (field, _) in declared.items() if field.metadata["later"] and name not in config}}
+
+
 def static_of(hypers: Hypers) -> dict[str, Any]:
     """The fields that trials of one pack must share."""
     return {name: getattr(hypers, name) for name, (field, _) in _declared(type(hypers)).items() if field.metadata["static"]}
@@ -88,7 +103,7 @@ def cost_key(hypers: Hypers) -> str:
 def cost_factors(hypers: Hypers) -> dict[str, Any]:
     """What an epoch costs depends on this: the static fields but `epochs`, and to a twentieth those that `costs`."""
     kept = {name: field.metadata for name, (field, _) in _declared(type(hypers)).items() if name != "epochs"}
-    values = {name: getattr(hypers, name) for name, data in kept.items() if data["static"] or data["costs"]}
+    values = {name: value for name, value in named_by(hypers).items() if name in kept and (kept[name]["static"] or kept[name]["costs"])}
     return {name: coarse(value) if kept[name]["costs"] else value for name, value in values.items()}
 
 
@@ -110,6 +125,10 @@ def differing(configs: Iterable[Mapping[str, Any]], always: Collection[str] = ()
         for name, value in config.items():
             found.setdefault(name, set()).add(repr(value))
     return [name for name, seen in found.items() if name in always or len(seen) > 1]
+
+
+def _unsaid(field: dataclasses.Field[Any], value: Any) -> bool:
+    return bool(field.metadata["later"]) and value == field.default
 
 
 _READ: dict[type[Hypers], dict[str, tuple[dataclasses.Field[Any], type]]] = {}

@@ -3,6 +3,8 @@
 Standard library only, so that sweep files are checked and job tables read without torch. A field that is
 `static` fixes shapes or step counts: trials must agree on it to train as one program (it enters `pack_key`).
 All others may differ between the lanes of a pack; of those, a field that `costs` changes what an epoch costs.
+A field that came `later`, to an algorithm of which somebody's table may have jobs, is no part of a key while it has its default:
+those jobs are still the ones that their sweep asks for.
 """
 
 from __future__ import annotations
@@ -37,8 +39,12 @@ DATASETS: dict[str, DatasetShape] = {
     "wines": DatasetShape((768,), 2),
     "wines-tfidf": DatasetShape((20_002,), 2),
 }
-NETWORKS = ("fc-a", "fc-b", "cnn-a", "cnn-b", "resnet18")
-_SMALLEST_IMAGE = {"cnn-a": 6, "cnn-b": 11, "resnet18": 2}  # pixels a side: what the valid convolutions and the pooling leave must be ≥ 1
+_VGG, _THIN, _WRN = ("vgg13", "vgg16", "vgg19"), ("thin-resnet18", "thin-resnet34", "thin-resnet50"), ("wrn10", "wrn16", "wrn22")
+NETWORKS = ("fc-a", "fc-b", "cnn-a", "cnn-b", "resnet18", "lenet", *_VGG, *_THIN, *_WRN)
+# pixels a side: what the valid convolutions and the pooling leave must be ≥ 1
+_SMALLEST_IMAGE = {"cnn-a": 6, "cnn-b": 11, "resnet18": 2, "lenet": 16, **dict.fromkeys(_VGG, 2), **dict.fromkeys(_THIN + _WRN, 4)}
+# with BatchNorm where an image of so many pixels a side has a single place left
+_ONE_PLACE = {"resnet18": 8, **dict.fromkeys(_VGG, 31), **dict.fromkeys(_THIN + _WRN, 4)}
 
 
 def _hyper(
@@ -52,10 +58,11 @@ def _hyper(
     choices: tuple[str, ...] | None = None,
     static: bool = False,
     costs: bool = False,
+    later: bool = False,
 ) -> Any:
     """A dataclass field with its documentation and bounds (`low`, `high` inclusive; `above`, `below` exclusive)."""
     bounds = {"low": low, "high": high, "above": above, "below": below, "choices": choices}
-    return dataclasses.field(default=default, metadata={"help": help, "static": static, "costs": costs, **bounds})
+    return dataclasses.field(default=default, metadata={"help": help, "static": static, "costs": costs, "later": later, **bounds})
 
 
 @dataclass(frozen=True)
@@ -78,13 +85,21 @@ class Hypers:
     lr: float = _hyper(1e-4, "learning rate of the classifier at the start", above=0)
     lr_schedule: str = _hyper(
         "constant",
-        "of the learning rate, by epoch: cosine falls to 0; refine is constant while the method alters the data, then a cosine from a "
-        "tenth, or cosine if it never does. By a defect the NFT code trains ResNet18 constantly, against its paper",
-        choices=("constant", "cosine", "refine"),
+        "of the learning rate, by epoch: steps divides it by five after 30, 60 and 80 % of them; cosine falls to 0; refine is constant "
+        "while the method alters the data, then a cosine from a tenth, or cosine if it never does. By a defect the NFT code trains "
+        "ResNet18 constantly, against its paper",
+        choices=("constant", "steps", "cosine", "refine"),
     )
     weight_decay: float = _hyper(1e-4, "L2 penalty of the classifier, added to the gradient as in torch.optim.Adam", low=0)
     augment: str = _hyper(
         "none", "crop-flip: training images move by up to 4 pixels, half mirrored", choices=("none", "crop-flip"), static=True
+    )
+    normalize: str = _hyper(
+        "none",
+        "channels: the classifier sees images less the mean of each channel over the training set, divided by its deviation",
+        choices=("none", "channels"),
+        static=True,
+        later=True,
     )
     label_noise: float = _hyper(0.0, "share of the training labels that are touched, those of other splits never", low=0, high=1)
     noise_recipe: str = _hyper(
@@ -199,7 +214,34 @@ class NFT(Hypers):
     eligible: str = _hyper("", "epochs that may be selected", choices=("all", "after-simplification"), static=True)
 
 
-ALGORITHMS: dict[str, type[Hypers]] = {"ct": CT, "eef": EEF, "ft": FT, "nft": NFT}
+@dataclass(frozen=True)
+class FinePruning(Hypers):
+    """Data fine-pruning: examples that often cost more than others are left out of some epochs (Li et al., NPC 2018).
+
+    The paper prints no values but "60 or 30" for the window; all other defaults are inferred (docs/papers/fine-pruning.md).
+    """
+
+    curves: ClassVar[Mapping[str, str]] = {"fine-pruning/kept": "share of the training examples that the epoch trains on"}
+
+    window: int = _hyper(60, "epochs over which losses above the mean are counted", low=1, static=True)
+    tolerance: float = _hyper(0.0, "a loss counts when it is above the batch's mean times 1 + this", low=-1)
+    starting_point: int = _hyper(30, "examples are left out from this epoch of a window on", low=0, static=True)
+    attenuation: float = _hyper(2.0, "what starting_point is divided by, whole epochs being kept, as training goes on", low=1, static=True)
+    attenuate: str = _hyper(
+        "every-epoch",
+        "when starting_point is divided, the first window being over: every epoch, as the paper's algorithm has it, at windows' ends, "
+        "or never",
+        choices=("every-epoch", "once-per-window", "never"),
+        static=True,
+    )
+    block: int = _hyper(10, "epochs of a block", low=1, static=True)
+    count: int = _hyper(5, "epochs of a block, its first, in which examples are left out", low=0, static=True)
+    prune_share: float = _hyper(
+        0.3, "share of the examples that is left out, of highest count; 0 is classic training", low=0, below=1, static=True
+    )
+
+
+ALGORITHMS: dict[str, type[Hypers]] = {"ct": CT, "eef": EEF, "ft": FT, "nft": NFT, "fine-pruning": FinePruning}
 
 
 def misfits(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -214,9 +256,11 @@ def misfits(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     if side and min(shape[1:]) < side:
         too_small = f"{network} needs images of at least {side}×{side}, {dataset} has {shape[1]}×{shape[2]}: use fc-a, fc-b or cnn-a"
         return [("network", too_small)]
+    if config.get("normalize") == "channels" and not images:
+        return [("normalize", f"channels needs images, {dataset} has vectors: use none")]
     if config.get("augment") == "crop-flip" and not images:
         return [("augment", f"crop-flip needs images, {dataset} has vectors: use none")]
-    one_number = network == "fc-b" or (network == "resnet18" and min(shape[1:]) <= 8)  # of an example, where BatchNorm stands
+    one_number = network == "fc-b" or (images and max(shape[1:]) <= _ONE_PLACE.get(network, 0))  # of an example, where BatchNorm stands
     if config.get("batch_size") == 1 and one_number:
         return [("batch_size", f"BatchNorm in {network} needs at least 2 examples of {dataset} in a batch")]
     return []

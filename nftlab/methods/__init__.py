@@ -3,6 +3,7 @@
 from nftlab.methods.base import Method, Network, Pass, Plan
 from nftlab.methods.classic import Classic
 from nftlab.methods.easy_examples_first import EasyExamplesFirst
+from nftlab.methods.fine_pruning import FinePruning
 from nftlab.methods.friendly import Friendly
 from nftlab.methods.neural_friendly import NeuralFriendly
 
@@ -11,6 +12,7 @@ METHODS: dict[str, type[Method]] = {
     "eef": EasyExamplesFirst,
     "ft": Friendly,
     "nft": NeuralFriendly,
+    "fine-pruning": FinePruning,
 }
 
-__all__ = ["METHODS", "Classic", "EasyExamplesFirst", "Friendly", "Method", "Network", "NeuralFriendly", "Pass", "Plan"]
+__all__ = ["METHODS", "Classic", "EasyExamplesFirst", "FinePruning", "Friendly", "Method", "Network", "NeuralFriendly", "Pass", "Plan"]

@@ -6,14 +6,18 @@ The training loop trains many trials ("lanes") as one program; a method cannot t
   lists its passes over the training set: which network each moves and, batch by batch, `how` (a whole number that
   may change shapes and control flow: on or off, a count of kept examples, of inner iterations) and `numbers` (what only
   scales: weights, strengths). Lanes whose plans agree in everything but the numbers are trained together.
-* `present` and `tutor` are tensor code for one batch (b, …) of one lane, mapped over the lanes by torch.func.vmap:
+* `present`, `tutor`, `score` and `observe` are tensor code for one batch (b, …) of one lane, mapped over the lanes by torch.func.vmap:
   no Python `if` on a tensor, no `.item()`, no boolean indexing, no random numbers. In them `self.h` has the static
   hyper-parameters only; all that may differ between lanes comes in `numbers` as 0-d tensors. Networks are called as
   `nets["classifier"](x, masks, train=True)`; without masks nothing is dropped.
 
+What a method remembers of each training example from batch to batch and epoch to epoch it names in `notes`: numbers that
+are 0 at first, are handed to `score` and `observe`, and belong to the lane as its weights do, in checkpoints too.
+
 To add a method: its hyper-parameters in nftlab/hypers.py, its file here, its line in `METHODS`. The contract tests
 (alone equals in a pack, resumed equals uninterrupted) pick it up from there. Examples of what fits: a second network
-(neural_friendly.py), examples left out (easy_examples_first.py), the input moved along its gradient (friendly.py).
+(neural_friendly.py), examples left out (easy_examples_first.py), the input moved along its gradient (friendly.py),
+examples remembered (fine_pruning.py).
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -52,8 +56,8 @@ class Pass:
     `trains` is the network that moves: "classifier" (the loop's own step; `present` is asked where `how` is not 0, else
     the batch is shown as it is and only the classifier runs) or one of `Method.networks` (the method's `tutor`).
     `stream` names the pass's own random numbers: passes of an epoch must differ in it. Without `dropout` no masks are drawn.
-    With `kept` the pass is over so many examples only, those of lowest `Method.score` as the pass begins; it then has as
-    many batches as `bounds(kept, batch_size)`.
+    With `kept` the pass is over so many examples only, those of lowest `Method.score` as the pass begins, of equals the first in
+    the set or, with `shuffled_ties`, the first drawn; it then has as many batches as `bounds(kept, batch_size)`.
     """
 
     trains: str
@@ -62,11 +66,12 @@ class Pass:
     stream: str = ""
     dropout: bool = True
     kept: int | None = None
+    shuffled_ties: bool = False
 
     @property
     def shape(self) -> tuple[object, ...]:
         """What lanes must have in common to run this pass as one program."""
-        return self.trains, tuple(self.how), tuple(self.numbers), self.stream, self.dropout, self.kept
+        return self.trains, tuple(self.how), tuple(self.numbers), self.stream, self.dropout, self.kept, self.shuffled_ties
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class Plan:
 
 class Method:
     """Classic behaviour in every respect; a method overrides what it changes."""
+
+    notes: ClassVar[tuple[str, ...]] = ()  # names of the numbers that it keeps of each training example
 
     def __init__(self, hypers: Hypers, features: int, examples: int) -> None:
         self.h: Any = SimpleNamespace(**static_of(hypers))
@@ -97,9 +104,13 @@ class Method:
         """How many epochs, from the first, train on something else than the data: `lr_schedule: refine` waits for them."""
         return 0
 
-    def score(self, nets: Nets, x: Tensor, y: Tensor) -> Tensor:
-        """Of each example (b,), for passes over the lowest only; networks are to be called with `train=False`."""
+    def score(self, nets: Nets, x: Tensor, y: Tensor, notes: Numbers) -> Tensor:
+        """Of each example (b,), for passes over the lowest only; networks are to be called with `train=False`, `notes` are (b,) each."""
         raise TypeError(f"{type(self).__name__} plans a pass over some of the examples but does not score them")
+
+    def observe(self, notes: Numbers, losses: Tensor, numbers: Numbers) -> Numbers:
+        """The notes (b,) of the examples of a classifier's step after it, by their cross-entropies (b,) in its forward pass."""
+        raise TypeError(f"{type(self).__name__} has notes but does not take any")
 
     def present(self, nets: Nets, x: Tensor, y: Tensor, how: int, numbers: Numbers) -> tuple[Tensor, Tensor]:
         """What the classifier is shown in place of (x, y); no gradient flows through it."""

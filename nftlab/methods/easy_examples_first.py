@@ -47,12 +47,16 @@ class EasyExamplesFirst(Method):
         how = [kept if kept < size else 0 for kept, size in zip(kepts, self._sizes, strict=True)]
         return Plan((Pass("classifier", how),), not fading.on(epoch, steps - 1), {"eef/kept": shares[-1]})
 
-    def score(self, nets: Nets, x: Tensor, y: Tensor) -> Tensor:
-        return cross_entropies(nets["classifier"](x, train=False), y)
+    def score(self, nets: Nets, x: Tensor, y: Tensor, notes: Numbers) -> Tensor:
+        return self._losses(nets, x, y)
 
     def present(self, nets: Nets, x: Tensor, y: Tensor, how: int, numbers: Numbers) -> tuple[Tensor, Tensor]:
-        kept = self.score(nets, x, y).argsort(stable=True)[:how].sort()[0]
+        kept = self._losses(nets, x, y).argsort(stable=True)[:how].sort()[0]
         return x[kept], y[kept]
+
+    @staticmethod
+    def _losses(nets: Nets, x: Tensor, y: Tensor) -> Tensor:
+        return cross_entropies(nets["classifier"](x, train=False), y)
 
     @staticmethod
     def _schedule(h: Any, steps: int) -> Schedule:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, select, text, true
 
+from nftlab.configuration import completed
 from nftlab.store.sql import TEMPLATES, WORDS
 from nftlab.store.tables import ACCEPTED, STATES, attempts, epoch_rows, transitions
 from nftlab.store.tables import jobs as _jobs
@@ -167,6 +168,7 @@ def _job(row: Row[Any], read: dict[str, Any]) -> JobRow:
         if written not in read:
             read[written] = json.loads(written)
         values[name] = dict(read[written])
+    values["config"] = completed(values["config"])
     values |= {"job_id": row.id, "diverged": bool(row.diverged), "git_sha": values["circumstances"].get("git_sha")}
     values["sums"] = tuple(sha for sha in (row.checkpoint_sha, row.previous_sha) if sha)
     return JobRow(**{name: values[name] for name in JobRow.__dataclass_fields__})

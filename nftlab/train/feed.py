@@ -11,9 +11,9 @@ from torch import Tensor
 
 from nftlab.data.task import Split
 from nftlab.train.augment import crop_flip
+from nftlab.train.layers import DropoutSites
 from nftlab.train.memory import ran_out
 from nftlab.train.net import channels_last
-from nftlab.train.networks import DropoutSites
 from nftlab.train.rng import generator, keys, starts, words, words_from
 
 # Examples evaluated at once, over all lanes of a pack. On a CPU what stays in memory that the allocator keeps: more is no faster.
@@ -91,6 +91,10 @@ class Feed:
         own = [self._rows, self._labels, self._augment, self._noise]
         return [tensor for tensor in own if tensor is not None]
 
+    def rows(self, places: Tensor) -> Tensor:
+        """Which examples of the set stand at `places` (b,) of the order: (b,) or (K, b)."""
+        return self._rows.index_select(-1, places)
+
     def batch(self, places: Tensor, scale: float, dtype: torch.dtype) -> Batch:
         """(x, y, masks) of the examples at `places` (b,) of the order, as networks want them."""
         x, y, masks = self.drawn(places, scale, dtype)
@@ -98,7 +102,7 @@ class Feed:
 
     def drawn(self, places: Tensor, scale: float, dtype: torch.dtype) -> Batch:
         """The same, images channels first."""
-        rows = self._rows.index_select(-1, places)
+        rows = self.rows(places)
         # index_select copies whole rows; indexing with a matrix of rows is ten times slower
         x = self._x.index_select(0, rows.flatten()).view(*rows.shape, *self._x.shape[1:])
         if self._augment is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nftlab.configuration import config_of
+from nftlab.configuration import config_of, named_by
 from nftlab.data.noise import noisy
 from nftlab.errors import ConfigError, DataError
 from nftlab.hypers import Hypers
@@ -67,24 +67,28 @@ def fresh(program: Program, member: Member) -> Lane:
         name: net.initial(member.seed, _PURPOSE.get(name, f"{name}-weights"), program.dtype, device, program.optimiser(name).moments)
         for name, net in program.nets.items()
     }
+    nets[CLASSIFIER].notes = {
+        name: torch.zeros(len(program.task.train), dtype=program.dtype, device=device) for name in program.method.notes
+    }
     return Lane(member, nets, labels(program, member))
 
 
 def digest(member: Member) -> str:
     """sha256 of what a checkpoint must agree on to be continued: hyper-parameters and seed."""
-    return hashlib.sha256(json.dumps([config_of(member.hypers), member.seed], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([named_by(member.hypers), member.seed], sort_keys=True).encode()).hexdigest()
 
 
 def to_checkpoint(program: Program, lane: Lane) -> Checkpoint:
     """A copy of the whole lane on the CPU.
 
-    `<net>/weights/<parameter>`, `<net>/buffers/…`, `<net>/adam/{m,v,steps}` or `<net>/sgd/{momentum,steps}`, `best/…`.
+    `<net>/weights/<parameter>`, `<net>/buffers/…`, `<net>/adam/{m,v,steps}` or `<net>/sgd/{momentum,steps}`, `<net>/notes/…`, `best/…`.
     """
     tensors: Tensors = {}
     for name, state in lane.nets.items():
         net, own = program.nets[name], f"{name}/{program.optimisers[name]}"
         tensors |= _named(f"{name}/", net, state.weights, state.buffers)
         tensors |= {f"{own}/{part}": net.packed(moment) for part, moment in state.moments.items()} | {f"{own}/steps": state.steps}
+        tensors |= {f"{name}/notes/{note}": numbers for note, numbers in state.notes.items()}
     if lane.best:
         tensors |= _named("best/", program.nets[CLASSIFIER], lane.best.weights, lane.best.buffers)
     meta = {"epoch": lane.epoch, "diverged": lane.diverged, "best": _best_meta(lane.best), **_identity(lane.member)}
@@ -112,7 +116,9 @@ def from_checkpoint(program: Program, member: Member, checkpoint: Checkpoint) ->
             weights, buffers = _unnamed(f"{name}/", net, tensors, program.dtype, device)
             own, parts = f"{name}/{program.optimisers[name]}", program.optimiser(name).moments
             moments = {part: net.spread(tensors[f"{own}/{part}"]).to(device, program.dtype) for part in parts}
-            lane.nets[name] = NetState(weights, buffers, moments, tensors[f"{own}/steps"].clone())
+            noted = program.method.notes if name == CLASSIFIER else ()
+            notes = {note: tensors[f"{name}/notes/{note}"].view(len(lane.labels)).to(device, program.dtype, copy=True) for note in noted}
+            lane.nets[name] = NetState(weights, buffers, moments, tensors[f"{own}/steps"].clone(), notes)
         if best := meta["best"]:
             selected = _unnamed("best/", program.nets[CLASSIFIER], tensors, program.dtype, device)
             lane.best = Best(best["epoch"], best["val_error"], best["test_error"], *selected)

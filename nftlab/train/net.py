@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from nftlab.methods.base import mapped
 from nftlab.train.arithmetic import Precision
-from nftlab.train.networks import DropoutSites
+from nftlab.train.layers import DropoutSites
 from nftlab.train.rng import seed_of
 
 Tensors = dict[str, Tensor]
@@ -33,23 +33,26 @@ class NetState:
     """All numbers of one network in training: of one lane, or of K lanes with a leading axis K on every tensor.
 
     `weights` (P,) are the parameters one after the other (`spans`), `moments` what the optimiser keeps of each of them (P,),
-    `steps` () int64 on the CPU the optimiser steps taken, `buffers` BatchNorm's running statistics.
+    `steps` () int64 on the CPU the optimiser steps taken, `buffers` BatchNorm's running statistics, `notes` (n,) what the
+    method keeps of each training example that the network learns from.
     """
 
     weights: Tensor
     buffers: Tensors
     moments: Tensors
     steps: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.int64))
+    notes: Tensors = field(default_factory=dict)
 
 
 class Net:
     """What `build` builds, as code and shapes without numbers: call it with parameters, as `layers` gives them, and buffers.
 
     Layers compute in `precision.layers`; BatchNorm, and whatever lies outside the network, in `precision.state`.
+    `before` is done to examples at its door.
     """
 
-    def __init__(self, build: Callable[[], nn.Module], precision: Precision) -> None:
-        self._build, self._precision = build, precision
+    def __init__(self, build: Callable[[], nn.Module], precision: Precision, before: Callable[[Tensor], Tensor] | None = None) -> None:
+        self._build, self._precision, self._before = build, precision, before
         with torch.device("meta"):
             skeleton = build()
         # one skeleton per mode: switching a module's mode at every call would walk its layers
@@ -68,6 +71,8 @@ class Net:
         if train:
             buffers = _copies(buffers)
         first, *rest = inputs
+        if self._before:
+            first = self._before(first)
         if first.is_cpu and not any(mapped(x) for x in (first, next(iter(params.values())))):
             first = channels_last(first)  # what another network or a gradient made, too; on a GPU that gains nothing
         if self.cast:
@@ -145,14 +150,18 @@ def stack(states: list[NetState]) -> NetState:
     """Copies of the lanes' numbers with a leading axis; a single lane gets no axis."""
     buffers = {name: _copy([s.buffers[name] for s in states]) for name in states[0].buffers}
     moments = {name: _copy([s.moments[name] for s in states]) for name in states[0].moments}
-    return NetState(_copy([s.weights for s in states]), buffers, moments, _copy([s.steps for s in states]))
+    notes = {name: _copy([s.notes[name] for s in states]) for name in states[0].notes}
+    return NetState(_copy([s.weights for s in states]), buffers, moments, _copy([s.steps for s in states]), notes)
 
 
 def unstack(state: NetState) -> list[NetState]:
     """The inverse of `stack`: one state per lane, views of the stacked tensors."""
     if state.weights.dim() == 1:
         return [state]
-    return [NetState(state.weights[k], _of(state.buffers, k), _of(state.moments, k), state.steps[k]) for k in range(len(state.weights))]
+    return [
+        NetState(state.weights[k], _of(state.buffers, k), _of(state.moments, k), state.steps[k], _of(state.notes, k))
+        for k in range(len(state.weights))
+    ]
 
 
 def _of(tensors: Tensors, k: int) -> Tensors:

@@ -14,18 +14,19 @@ from nftlab.data.task import Task
 from nftlab.errors import ConfigError
 from nftlab.hypers import Hypers
 from nftlab.methods import METHODS, Method
-from nftlab.methods.base import Numbers, Plan, bounds, cross_entropy, winners
+from nftlab.methods.base import Numbers, Plan, bounds, cross_entropies, cross_entropy, winners
 from nftlab.train.arithmetic import PRECISIONS, Precision
 from nftlab.train.net import BoundNet, Net, Tensors
 from nftlab.train.networks import NETWORKS
 from nftlab.train.optim import OPTIMISERS, Optimiser
 from nftlab.train.simplifiers import SIMPLIFIERS
+from nftlab.train.standard import Standard
 
 CLASSIFIER = "classifier"
 
 Trees = dict[str, Tensors]  # network → name → tensor
-# (objective, new buffers, means over the batch to log)
-Step = tuple[Tensor, Trees, dict[str, Tensor]]
+# (objective, new buffers, means over the batch to log, the examples' new notes)
+Step = tuple[Tensor, Trees, dict[str, Tensor], Tensors]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Program:
     def learn(self, how: int) -> Callable[..., Step]:
         """The classifier's step on one batch: cross-entropy of what the method shows."""
 
-        def step(params: Trees, buffers: Trees, x: Tensor, y: Tensor, masks: tuple[Tensor, ...], numbers: Numbers) -> Step:
+        def step(params: Trees, buffers: Trees, x: Tensor, y: Tensor, masks: tuple[Tensor, ...], numbers: Numbers, notes: Tensors) -> Step:
             nets = self._bind(params, buffers)
             if how:
                 with torch.no_grad():  # what is shown is data
@@ -72,23 +73,26 @@ class Program:
             logits = nets[CLASSIFIER](x, masks, train=True)
             loss = cross_entropy(logits, y)
             wrong = winners(logits.detach()).ne(y).mean(dtype=loss.dtype)
-            return loss, _buffers(nets), {"train/loss": loss.detach(), "train/error": 100 * wrong}
+            if notes:
+                with torch.no_grad():
+                    notes = dict(self.method.observe(notes, cross_entropies(logits, y), numbers))
+            return loss, _buffers(nets), {"train/loss": loss.detach(), "train/error": 100 * wrong}, notes
 
         return step
 
     def tutor(self, how: int) -> Callable[..., Step]:
         """Another network's step on one batch: the method's objective."""
 
-        def step(params: Trees, buffers: Trees, x: Tensor, y: Tensor, masks: tuple[Tensor, ...], numbers: Numbers) -> Step:
+        def step(params: Trees, buffers: Trees, x: Tensor, y: Tensor, masks: tuple[Tensor, ...], numbers: Numbers, notes: Tensors) -> Step:
             nets = self._bind(params, buffers)
             loss, means = self.method.tutor(nets, x, y, masks, how, numbers)
-            return loss, _buffers(nets), {name: mean.detach() for name, mean in means.items()}
+            return loss, _buffers(nets), {name: mean.detach() for name, mean in means.items()}, notes
 
         return step
 
-    def score(self, params: Trees, buffers: Trees, x: Tensor, y: Tensor) -> Tensor:
+    def score(self, params: Trees, buffers: Trees, x: Tensor, y: Tensor, notes: Tensors) -> Tensor:
         """The method's score of each example."""
-        return self.method.score(self._bind(params, buffers), x, y)
+        return self.method.score(self._bind(params, buffers), x, y, notes)
 
     def logits(self, params: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
         """The classifier in eval mode."""
@@ -111,7 +115,8 @@ def build(task: Task, h: Hypers) -> Program:
     if h.augment != "none" and len(task.shape) != 3:
         raise ConfigError(f"{h.augment} needs images, the examples have shape {task.shape}", "use augment none")
     precision = PRECISIONS[h.precision]
-    nets = {CLASSIFIER: Net(lambda: NETWORKS[h.network](task.shape, outputs), precision)}
+    before = Standard(task.train, task.scale) if h.normalize == "channels" else None
+    nets = {CLASSIFIER: Net(lambda: NETWORKS[h.network](task.shape, outputs), precision, before)}
     for name, network in method.networks(h).items():
         nets[name] = Net(partial(SIMPLIFIERS[network.kind], task.shape, outputs, h), precision)
     optimisers = {name: h.optimizer if name == CLASSIFIER else "adam" for name in nets}

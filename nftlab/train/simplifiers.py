@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from nftlab.errors import ConfigError
 from nftlab.methods.base import mapped
-from nftlab.train.networks import ConvBeforeNorm, DropoutSites, Norm2d, Shape
+from nftlab.train.layers import ConvBeforeNorm, DropoutSites, Norm2d, Shape
 
 
 class DoubleConv(nn.Sequential):

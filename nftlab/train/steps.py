@@ -15,7 +15,7 @@ from torch import Tensor
 from nftlab.methods.base import Pass, bounds
 from nftlab.train.feed import Batch, Feed, orders
 from nftlab.train.lane import Lane
-from nftlab.train.net import NetState
+from nftlab.train.net import NetState, Tensors
 from nftlab.train.optim import Setting
 from nftlab.train.program import CLASSIFIER, Program, Trees
 from nftlab.train.ranking import lowest
@@ -59,6 +59,7 @@ class Steps:
         self._numbers = {name: self._table([each.numbers[name] for each in passes]) for name in self._pass.numbers}
         self.totals: dict[str, Tensor] = {}
         self._ones = torch.ones(len(lanes) if self._stacked else (), dtype=program.dtype, device=device)
+        self._notes = states[CLASSIFIER].notes if self._pass.trains == CLASSIFIER else {}
         self._nothing: dict[tuple[torch.Size, torch.dtype], Tensor] = {}
         # on the same states, passes of the same key differ in what `inputs` hold, and in the order of their steps
         self.key = self._pass.trains, self.examples, self._pass.dropout, tuple(self._numbers), settings
@@ -94,10 +95,12 @@ class Steps:
             x, y, masks = self._batch(size)
             numbers = {name: rows.index_select(0, self._number).squeeze(0) for name, rows in self._numbers.items()}
             params, leaves = views or self._parameters(names)  # what is cast is cast at every step
-            loss, changed, means = function(params, buffers, x, y, masks, numbers)
+            loss, changed, means, noted = function(params, buffers, x, y, masks, numbers, self._noted(size))
             grads = torch.autograd.grad(loss, leaves, self._ones, allow_unused=True)  # of the lanes' sum
             self._optimiser.step([self._zeros(leaf) if grad is None else grad for grad, leaf in zip(grads, leaves, strict=True)])
             self._keep(buffers, changed, means, y.shape[-1])
+            for name, note in noted.items():
+                self._notes[name].scatter_(-1, self._feed.rows(self._at(size)), note)
             self._number += 1
 
         return step
@@ -106,8 +109,15 @@ class Steps:
         """The next step's."""
         if self._window:
             return self._window.batch(self._number, size)
-        places = self._places[:size] + self._number * self._stride
-        return self._feed.batch(places, self._program.task.scale, self._program.dtype)
+        return self._feed.batch(self._at(size), self._program.task.scale, self._program.dtype)
+
+    def _at(self, size: int) -> Tensor:
+        """The next step's places in the order."""
+        return self._places[:size] + self._number * self._stride
+
+    def _noted(self, size: int) -> Tensors:
+        """The notes of the next step's examples."""
+        return {name: note.gather(-1, self._feed.rows(self._at(size))) for name, note in self._notes.items()}
 
     def _drawn(self, places: Tensor) -> Batch:
         return self._feed.drawn(places, self._program.task.scale, self._program.dtype)
@@ -145,7 +155,7 @@ class Steps:
         if each.kept:
             buffers = {name: state.buffers for name, state in self._states.items()}
             params, _ = self._parameters(tuple(self._states))
-            rows = lowest(program, params, buffers, labels, rows, each.kept, tick)
+            rows = lowest(program, params, buffers, labels, self._states[CLASSIFIER].notes, rows, each, tick)
         sites = program.nets[CLASSIFIER].dropout if each.dropout else ()
         augment = program.hypers.augment == "crop-flip"
         return Feed(program.task.train, seeds, epochs, each.stream, sites, labels=labels, rows=rows, augment=augment)

@@ -69,7 +69,9 @@ class Tape(Recorder):
 
 
 def _tensors(states: Iterable[NetState]) -> list[Tensor]:
-    return [tensor for state in states for tensor in (state.weights, *state.buffers.values(), *state.moments.values())]
+    return [
+        tensor for state in states for tensor in (state.weights, *state.buffers.values(), *state.moments.values(), *state.notes.values())
+    ]
 
 
 def _shapes(states: States) -> list[torch.Size]:

@@ -36,7 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_folder_is_all_that_a_paper_needs(folder: Path) -> None:
-    assert papers() == ["mine", "nft"]
+    assert papers() == ["fine-pruning", "mine", "nft"]
     mine = load_paper("mine")
     assert [(item.name, item.report, item.sweeps) for item in mine.items] == [
         ("table1", "mine/table1", ("mine/a", "nft/figure1")),

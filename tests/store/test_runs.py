@@ -22,6 +22,7 @@ from tests.store.jobtable import ANN, CODE, DONE, epoch, make_sweep, sql
         ({"where": {"lr": "1e-3", "batch_size": "8"}}, 5),
         ({"where": {"test_curve": "false"}}, 14),
         ({"where": {"algorithm": "ct"}}, 14),
+        ({"where": {"normalize": "none"}}, 14),  # which their rows do not name
         ({"where": {"algorithm": "nft"}}, 0),
         ({"where": {"batch_size": "eight"}}, 0),
         ({"where": {"no_such_field": "1"}}, 0),

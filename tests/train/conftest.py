@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from nftlab.train.cifar_nets import VGG, ThinResNet, WideResNet
 from nftlab.train.networks import FCB, ResNet18
 
 
@@ -17,10 +18,13 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """FC-B and ResNet18 with as many layers and a fraction of the units.
+    """FC-B and the deep networks with as many layers and a fraction of the units.
 
     Not below 16 channels: oneDNN's gradient of a strided 1×1 convolution of images channels last writes out of bounds
     where its input has fewer channels than a vector register holds numbers (its issue 6035).
     """
     monkeypatch.setattr(FCB, "widths", tuple(width // 100 for width in FCB.widths))
     monkeypatch.setattr(ResNet18, "widths", (16, 18, 20, 24))
+    monkeypatch.setattr(VGG, "widths", (16, 16, 18, 18, 20))
+    monkeypatch.setattr(ThinResNet, "widths", (16, 16, 18))
+    monkeypatch.setattr(WideResNet, "widths", (16, 18, 20))

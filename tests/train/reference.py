@@ -6,7 +6,7 @@ examples and the dropout masks are handed in as tensors; parameters are loaded b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, floor
 
 import torch
@@ -92,6 +92,45 @@ def friendly(
             learn(net, optimiser, shown, y[rows], masks[epoch][step])
             t += 1
     return rested
+
+
+def fine_pruning(
+    net: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    orders: Sequence[Tensor],
+    edges: Callable[[int], Sequence[tuple[int, int]]],
+    masks: Callable[[int, int], Masks],
+    *,
+    pruned: Sequence[bool],
+    window: int,
+    share: float,
+    tolerance: float,
+    lr: float,
+    weight_decay: float,
+) -> list[dict[int, int]]:
+    """Examples whose loss was often above the batch's mean are left out of some epochs; returns the counts after each epoch."""
+    optimiser, counts, told = adam(net, lr, weight_decay), dict.fromkeys(range(len(x)), 0), []
+    for epoch, order in enumerate(orders, start=1):
+        rows = order.tolist()
+        if epoch % window == 0:
+            counts = dict.fromkeys(range(len(x)), 0)
+        elif pruned[epoch - 1]:
+            kept = sorted(rows, key=lambda row: counts[row])[: len(x) - round(share * len(x))]  # of equals the first drawn
+            rows = [row for row in rows if row in set(kept)]
+        drops = masks(epoch, len(rows))
+        for step, (start, stop) in enumerate(edges(len(rows))):
+            batch = torch.tensor(rows[start:stop])
+            net.train()
+            drop(net, drops[step])
+            losses = F.cross_entropy(net(x[batch]), y[batch], reduction="none")
+            for row, loss in zip(batch.tolist(), losses.tolist(), strict=True):
+                counts[row] += loss > losses.mean().item() * (1 + tolerance)
+            optimiser.zero_grad()
+            losses.mean().backward()
+            optimiser.step()
+        told.append(dict(counts))
+    return told
 
 
 def easy_first(

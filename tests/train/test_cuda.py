@@ -38,7 +38,7 @@ def usual(which: int, network: str) -> list[Checkpoint]:
     """What a CPU makes of three lanes in two epochs: of NFT's the second is simplified in both modes."""
     algorithm, variant = METHOD_VARIANTS[which]
     lanes = tiny.members(3, algorithm, network=network, **variant)
-    here = tiny.trained(tiny.task(n=8 * BATCHES), lanes, epochs=2)
+    here = tiny.trained(tiny.task(tiny.image(network), n=8 * BATCHES), lanes, epochs=2)
     return [here.checkpoint(lane.key) for lane in lanes]
 
 
@@ -60,11 +60,11 @@ def limited() -> Iterator[None]:
     torch.cuda.empty_cache()
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", tiny.NETS)
 @EVERY_METHOD
 def test_steps_are_recorded_and_wait_for_nothing(which: int, network: str) -> None:
     algorithm, variant = METHOD_VARIANTS[which]
-    data = tiny.task(n=8 * BATCHES)
+    data = tiny.task(tiny.image(network), n=8 * BATCHES)
     recorded = pack(data, tiny.members(2, algorithm, network=network, **variant), "mapped" + GRAPH, epochs=2)
     assert recorded._tapes
     assert [tape.refused for tape in recorded._tapes] == [{}] * len(recorded._tapes)
@@ -113,11 +113,11 @@ def test_random_numbers_are_those_of_a_cpu() -> None:
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", [name for name in tiny.NETS if name not in tiny.DEEP])
 def test_other_precisions_are_close(network: str, precision: str) -> None:
     def gradient(of: str, lanes: int) -> torch.Tensor:
         members = tiny.members(lanes, network=network, precision=of, batch_size=40)
-        return pack(tiny.task(n=40), members, epochs=1).checkpoint("lane-0").tensors["classifier/adam/m"]
+        return pack(tiny.task(tiny.image(network), n=40), members, epochs=1).checkpoint("lane-0").tensors["classifier/adam/m"]
 
     exact = gradient("fp32", 1)
     assert all(tiny.distance(gradient(precision, lanes), exact) <= 0.5 for lanes in (1, 3))
@@ -149,12 +149,12 @@ def test_memory_ends_a_measurement_and_harms_no_lane() -> None:
 
 # Last: it takes longest, and a time limit may cut it off (benchmarks/gpu.sh).
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", tiny.NETS)
 @EVERY_METHOD
 def test_every_way_gives_the_numbers_of_a_cpu(which: int, network: str, way: str) -> None:
     algorithm, variant = METHOD_VARIANTS[which]
     lanes = tiny.members(3, algorithm, network=network, **variant)
-    there = pack(tiny.task(n=8 * BATCHES), lanes, way, epochs=2)
+    there = pack(tiny.task(tiny.image(network), n=8 * BATCHES), lanes, way, epochs=2)
     for lane, expected in zip(lanes, usual(which, network), strict=True):
         mine = there.checkpoint(lane.key)
         for name in tiny.names(expected):

@@ -9,7 +9,7 @@ import torch
 
 from nftlab.methods import METHODS
 from nftlab.train import Checkpoint, Pack, checkpoint
-from nftlab.train.networks import FCB, NETWORKS
+from nftlab.train.networks import FCB
 from tests.train import tiny
 
 METHOD_VARIANTS = [(name, variant) for name in METHODS for variant in tiny.VARIANTS.get(name, [{}])]
@@ -22,9 +22,12 @@ pytestmark = pytest.mark.usefixtures("narrow")
 
 
 @EVERY_METHOD
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", [pytest.param(n, marks=pytest.mark.ci) if n in tiny.DEEP else n for n in tiny.NETS])
 def test_alone_equals_stacked(algorithm: str, variant: dict[str, Any], network: str) -> None:
-    data, lanes = tiny.task(n=17), tiny.members(8, algorithm, network=network, **variant)  # the last batch has nine examples
+    data, lanes = (
+        tiny.task(tiny.image(network), n=17),
+        tiny.members(8, algorithm, network=network, **variant),
+    )  # the last batch has nine examples
     sizes = (3,) if network in tiny.LIKE_OTHERS else (3, 8)
     packs = [tiny.trained(data, lanes[:k]) for k in sizes]
     for lane in lanes[1:3]:
@@ -48,10 +51,10 @@ def test_alone_equals_stacked_at_full_width(algorithm: str, variant: dict[str, A
 
 
 @EVERY_METHOD
-@tiny.QUICK_FIRST
+@tiny.SHALLOW_QUICK_FIRST
 def test_one_step_gradients_agree_in_single_precision(algorithm: str, variant: dict[str, Any], network: str) -> None:
     """By network norm. A ReLU whose input is rounding away from 0 may switch, which moves a gradient: three of six may be further."""
-    data, lanes = tiny.task(n=8), tiny.members(8, algorithm, network=network, precision="fp32", **variant)
+    data, lanes = tiny.task(tiny.image(network), n=8), tiny.members(8, algorithm, network=network, precision="fp32", **variant)
     pack = tiny.trained(data, lanes, epochs=1)  # of a single step: Adam's first average is a tenth of the gradient, SGD's the gradient
     distances: dict[str, list[float]] = {}
     for lane in lanes[:6]:
@@ -72,7 +75,7 @@ def test_one_step_gradients_agree_in_single_precision(algorithm: str, variant: d
 def test_resumed_from_disk_equals_uninterrupted_to_the_bit(
     algorithm: str, variant: dict[str, Any], network: str, k: int, tmp_path: Any
 ) -> None:
-    data, lanes = tiny.task(n=16), tiny.members(k, algorithm, network=network, precision="fp32", **variant)
+    data, lanes = tiny.task(tiny.image(network), n=16), tiny.members(k, algorithm, network=network, precision="fp32", **variant)
     through = tiny.trained(data, lanes, epochs=4)
     stopped, resumed = tiny.trained(data, lanes, epochs=2), Pack(data, lanes)
     for lane in lanes:

@@ -17,6 +17,8 @@ EMPTY: list[tuple[str, dict[str, Any]]] = [
     ("ft", {"ratio_simp": 0.0}),
     ("eef", {"kappa_0": 1, "scope": "batch"}),
     ("eef", {"kappa_0": 1, "scope": "epoch"}),
+    ("fine-pruning", {**tiny.PRUNED, "prune_share": 0.0}),
+    ("fine-pruning", {**tiny.PRUNED, "count": 0}),
 ]
 
 
@@ -37,7 +39,12 @@ def test_weights_errors_and_selection_are_those_of_classic_training(network: str
 
 @pytest.mark.parametrize(
     ("algorithm", "fields"),
-    [("ft", {"iterations_simp": 2, "step_simp": 10.0, "conf_thres": 0.98}), ("eef", {"scope": "batch"}), ("eef", {"scope": "epoch"})],
+    [
+        ("ft", {"iterations_simp": 2, "step_simp": 10.0, "conf_thres": 0.98}),
+        ("eef", {"scope": "batch"}),
+        ("eef", {"scope": "epoch"}),
+        ("fine-pruning", tiny.PRUNED),
+    ],
 )
 def test_a_method_with_something_left_is_not(algorithm: str, fields: dict[str, Any]) -> None:
     data = tiny.task(n=24)

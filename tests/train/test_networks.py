@@ -13,8 +13,9 @@ from torch import nn
 from nftlab.errors import ConfigError
 from nftlab.methods.base import mapped
 from nftlab.train.arithmetic import PRECISIONS
+from nftlab.train.layers import Norm2d, dropped
 from nftlab.train.net import Net, channels_last, stack
-from nftlab.train.networks import NETWORKS, Norm2d, dropped
+from nftlab.train.networks import NETWORKS
 from nftlab.train.rng import seed_of
 from nftlab.train.simplifiers import SIMPLIFIERS, by_products
 
@@ -45,6 +46,16 @@ def count(net: nn.Module) -> int:
         ("cnn-b", GREY, 2, 733_266),
         ("cnn-b", COLOUR, 10, 1_063_002),
         ("resnet18", COLOUR, 10, 11_173_962),
+        ("lenet", COLOUR, 10, 62_006),
+        ("vgg13", COLOUR, 10, 9_416_010),
+        ("vgg16", COLOUR, 10, 14_728_266),
+        ("vgg19", COLOUR, 10, 20_040_522),
+        ("thin-resnet18", COLOUR, 10, 175_818),
+        ("thin-resnet34", COLOUR, 10, 514_218),
+        ("thin-resnet50", COLOUR, 10, 545_930),
+        ("wrn10", COLOUR, 10, 7_438_730),
+        ("wrn16", COLOUR, 10, 17_122_250),
+        ("wrn22", COLOUR, 10, 26_805_770),
     ],
 )
 def test_parameters_of_classifiers(network: str, shape: tuple[int, ...], classes: int, parameters: int) -> None:

@@ -107,6 +107,7 @@ NFT_RATES = {1: 0.1, 175: 0.1, 176: 0.01, 177: 0.009996, 201: 0.007559, 225: 0.0
         ("cosine", 175, CT_RATES),  # whatever the method does
         ("refine", 0, CT_RATES),  # classic training has nothing to refine
         ("refine", 175, NFT_RATES),
+        ("steps", 175, {1: 0.1, 75: 0.1, 76: 0.02, 150: 0.02, 151: 0.004, 200: 0.004, 201: 0.0008, 250: 0.0008}),
     ],
 )
 def test_rates_of_the_specification(schedule: str, altered: int, rates: dict[int, float]) -> None:

@@ -38,17 +38,17 @@ def test_layers_multiply_in_bf16_and_the_rest_is_fp32(network: str, lanes: int, 
 
     monkeypatch.setattr(torch, "batch_norm", normed)
     members = tiny.members(lanes, "nft", network=network, n_f=2, precision="bf16")
-    taken = tiny.trained(tiny.task(), members, epochs=2).checkpoint("lane-0").tensors
+    taken = tiny.trained(tiny.task(tiny.image(network)), members, epochs=2).checkpoint("lane-0").tensors
     assert layers == {torch.bfloat16}
     assert norms == {torch.float32}
     assert {t.dtype for name, t in taken.items() if "steps" not in name} == {torch.float32}
 
 
-@tiny.QUICK_FIRST
+@tiny.SHALLOW_QUICK_FIRST
 def test_gradients_in_bf16_are_those_of_fp32_to_its_rounding(network: str) -> None:
     def gradient(precision: str, k: int) -> Tensor:
         lanes = tiny.members(k, network=network, precision=precision, batch_size=40)
-        return tiny.trained(tiny.task(n=40), lanes, epochs=1).checkpoint("lane-0").tensors["classifier/adam/m"]
+        return tiny.trained(tiny.task(tiny.image(network), n=40), lanes, epochs=1).checkpoint("lane-0").tensors["classifier/adam/m"]
 
     exact, alone, stacked = gradient("fp32", 1), gradient("bf16", 1), gradient("bf16", 3)
     # bf16 has 8 bits of mantissa: 0.004 a product; BatchNorm over few examples makes the most of it

@@ -10,13 +10,15 @@ import torch
 
 from nftlab.data.sparse import SparseRows
 from nftlab.data.task import Split, Task
+from nftlab.errors import ConfigError
 from nftlab.train import Pack
 from tests.train import tiny
 
 pytestmark = pytest.mark.usefixtures("narrow")
 SIZES = [(1, 28, 28), (3, 32, 32), (2, 13, 11)]
 METHODS: list[tuple[str, dict[str, Any]]] = [
-    ("ct", {"augment": "crop-flip"}),
+    ("ct", {"augment": "crop-flip", "normalize": "channels"}),
+    ("fine-pruning", {"window": 1, "starting_point": 0}),
     ("eef", {"scope": "epoch"}),
     ("ft", {"iterations_simp": 1}),
     ("nft", {"n_f": 2, "nu": 1}),
@@ -36,6 +38,10 @@ def finite(pack: Pack) -> None:
 @tiny.QUICK_FIRST
 def test_images(network: str, shape: tuple[int, ...]) -> None:
     data = tiny.task(shape, n=8)
+    if network == "lenet" and min(shape[1:]) < 16:
+        with pytest.raises(ConfigError, match="needs images of 16×16 at least"):
+            Pack(data, tiny.members(1, network=network))
+        return
     for algorithm, fields in METHODS:
         finite(Pack(data, tiny.members(2, algorithm, network=network, precision="fp32", **fields)))
 

@@ -1,0 +1,52 @@
+"""What keys are made of: jobs recorded by an earlier nftlab stay the jobs that their sweep asks for."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from nftlab.configuration import build, completed, config_of, cost_key, named_by, static_of
+from nftlab.hypers import ALGORITHMS, Hypers
+from nftlab.spec.model import trial_of
+from nftlab.train import Member
+from nftlab.train.lane import digest
+
+LATER = [(name, field) for name, cls in ALGORITHMS.items() for field in dataclasses.fields(cls) if field.metadata["later"]]
+# of the defaults with digits: trial key, pack key, cost key and the beginning of what checkpoints are known by
+FIRST = {
+    "ct": ("7e27601846f8af96", "f7f6444ddafa1f2e", "a8ed82296a6b03f1", "5127c5ead6029bcf"),
+    "eef": ("eba0c75a46d49c25", "85277a416a741d8c", "39da012cc4d5ecfa", "6d07c5b1cfd678ba"),
+    "ft": ("69e7abf5a4d56e5a", "25c1985e6f357f51", "90240d15b7be434e", "6c1f7e0f80912572"),
+    "nft": ("9c851a452fe90fad", "67f7125dc18d9acf", "8962c3cf98f8e345", "3cd2109d375fd544"),
+}
+
+
+@pytest.mark.parametrize("algorithm", FIRST)
+def test_keys_are_those_of_the_first_nftlab_that_had_them(algorithm: str) -> None:
+    """A field that is added to an algorithm must be declared `later`: else every sweep in every job table would be launched anew."""
+    h = build({"algorithm": algorithm, "dataset": "digits"})
+    trial = trial_of(h)
+    assert (trial.key, trial.pack_key, cost_key(h), digest(Member("x", 1, h))[:16]) == FIRST[algorithm]
+
+
+@pytest.mark.parametrize(("algorithm", "field"), LATER, ids=[f"{name}-{field.name}" for name, field in LATER])
+def test_a_later_field_is_in_keys_only_where_it_is_not_its_default(algorithm: str, field: dataclasses.Field[Any]) -> None:
+    h = build({"algorithm": algorithm, "dataset": "digits"})
+    (other,) = [choice for choice in field.metadata["choices"] if choice != field.default]
+    changed = dataclasses.replace(h, **{field.name: other})
+    assert field.name not in trial_of(h).config
+    assert trial_of(changed).config[field.name] == other
+    assert trial_of(changed).key != trial_of(h).key
+    assert digest(Member("x", 1, changed)) != digest(Member("x", 1, h))
+    assert (trial_of(changed).pack_key != trial_of(h).pack_key) == field.metadata["static"]
+    assert static_of(h).get(field.name, field.default) == field.default, "methods find it all the same"
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_a_table_holds_is_completed(algorithm: str) -> None:
+    h: Hypers = build({"algorithm": algorithm, "dataset": "digits"})
+    assert completed(named_by(h)) == config_of(h)
+    assert build(named_by(h)) == h
+    assert completed({"algorithm": "gone", "lr": 1})["lr"] == 1
