@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import Field, fields
 from inspect import getdoc
@@ -25,7 +26,7 @@ CURVES = """## Curves
 
 What is recorded with an epoch, by the name that `metric` of a sweep file and `curves` of a [figure](report-files.md#figures) take. A
 method's own are there only for epochs in which it is at work: NFT's while the simplifier learns, EEF's and FT's while examples are left
-out or move. Every algorithm of a sweep must record its `metric`, so a method's own is for sweeps of that method alone."""
+out or move, fine-pruning's always. Every algorithm of a sweep must record its `metric`, so a method's own is for sweeps of that method alone."""
 KINDS = {"loss": "mean cross-entropy (natural logarithm)", "error": "percent wrong"}
 SPLITS = {
     "train": "of the training examples as the classifier is shown them, with dropout, each before its step",
@@ -42,7 +43,7 @@ def page() -> str:
 
 
 def _algorithm(name: str, cls: type[Hypers]) -> str:
-    said = (getdoc(cls) or "").replace("docs/papers/nft.md", "[papers/nft.md](papers/nft.md)")
+    said = re.sub(r"docs/(papers/\S+\.md)", r"[\1](\1)", getdoc(cls) or "")
     parts = [f"## `{name}`", said, _parameters(cls)]
     return "\n\n".join([*parts, *(_modes() if cls is NFT else ())])
 
