@@ -26,7 +26,8 @@ CURVES = """## Curves
 
 What is recorded with an epoch, by the name that `metric` of a sweep file and `curves` of a [figure](report-files.md#figures) take. A
 method's own are there only for epochs in which it is at work: NFT's while the simplifier learns, EEF's and FT's while examples are left
-out or move, fine-pruning's always. Every algorithm of a sweep must record its `metric`, so a method's own is for sweeps of that method alone."""
+out or move, fine-pruning's always. Every algorithm of a sweep must record its `metric`, so a method's own is for sweeps of that
+method alone."""
 KINDS = {"loss": "mean cross-entropy (natural logarithm)", "error": "percent wrong"}
 SPLITS = {
     "train": "of the training examples as the classifier is shown them, with dropout, each before its step",

@@ -240,6 +240,19 @@ class FinePruning(Hypers):
         0.3, "share of the examples that is left out, of highest count; 0 is classic training", low=0, below=1, static=True
     )
 
+    def prunes(self, epoch: int) -> bool:
+        """Whether the paper's two conditions hold in an epoch (from 1): late enough in its window, early enough in its block."""
+        start = self.starting_point
+        times = {"never": 0, "once-per-window": epoch // self.window - 1, "every-epoch": epoch - self.window}[self.attenuate]
+        for _ in range(min(times, start) if self.attenuation > 1 else 0):
+            start = int(start / self.attenuation)
+        return epoch % self.window >= start and epoch % self.block < self.count
+
+    @property
+    def idle(self) -> bool:
+        """Whether examples were to be left out, and in no epoch will be."""
+        return self.prune_share > 0 and self.count > 0 and not any(self.prunes(e) and e % self.window for e in range(1, self.epochs + 1))
+
 
 ALGORITHMS: dict[str, type[Hypers]] = {"ct": CT, "eef": EEF, "ft": FT, "nft": NFT, "fine-pruning": FinePruning}
 
@@ -260,6 +273,8 @@ def misfits(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [("normalize", f"channels needs images, {dataset} has vectors: use none")]
     if config.get("augment") == "crop-flip" and not images:
         return [("augment", f"crop-flip needs images, {dataset} has vectors: use none")]
+    if config.get("algorithm") == "fine-pruning" and (h := FinePruning(**config)).idle:
+        return [("epochs", f"fine-pruning leaves nothing out in {h.epochs} epochs: raise them, or lower window and starting_point")]
     one_number = network == "fc-b" or (images and max(shape[1:]) <= _ONE_PLACE.get(network, 0))  # of an example, where BatchNorm stands
     if config.get("batch_size") == 1 and one_number:
         return [("batch_size", f"BatchNorm in {network} needs at least 2 examples of {dataset} in a batch")]

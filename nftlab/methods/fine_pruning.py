@@ -24,7 +24,7 @@ class FinePruning(Method):
     def plan(self, h: Any, epoch: int, steps: int) -> Plan:
         anew = epoch % h.window == 0
         # counts that begin again tell nothing; a single example is no batch to BatchNorm
-        left_out = min(round(h.prune_share * self.examples), max(0, self.examples - 2)) if prunes(h, epoch) and not anew else 0
+        left_out = min(round(h.prune_share * self.examples), max(0, self.examples - 2)) if h.prunes(epoch) and not anew else 0
         steps = len(bounds(self.examples - left_out, h.batch_size)) if left_out else steps
         numbers = {"keeps": (0.0 if anew else 1.0,) * steps, "tolerance": (h.tolerance,) * steps}
         kept = self.examples - left_out if left_out else None
@@ -37,19 +37,3 @@ class FinePruning(Method):
     def observe(self, notes: Numbers, losses: Tensor, numbers: Numbers) -> Numbers:
         dear = losses > losses.mean() * (1 + numbers["tolerance"])
         return {COUNT: numbers["keeps"] * notes[COUNT] + dear.to(losses.dtype)}
-
-
-def prunes(h: Any, epoch: int) -> bool:
-    """Whether the algorithm's two conditions hold in an epoch (from 1): late enough in its window, early enough in its block."""
-    return epoch % h.window >= _start(h, epoch) and epoch % h.block < h.count
-
-
-def _start(h: Any, epoch: int) -> int:
-    """The epoch of its window from which on examples are left out."""
-    times = {"never": 0, "once-per-window": epoch // h.window - 1, "every-epoch": epoch - h.window}[h.attenuate]
-    start = h.starting_point
-    for _ in range(times):
-        if not start:
-            break
-        start = int(start / h.attenuation)
-    return int(start)

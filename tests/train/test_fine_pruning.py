@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from nftlab.configuration import check
 from nftlab.methods.base import bounds
-from nftlab.methods.fine_pruning import prunes
 from nftlab.train import Pack
 from nftlab.train.feed import Feed
 from nftlab.train.networks import NETWORKS
@@ -36,8 +36,23 @@ def test_how_many_epochs_leave_examples_out(
     epochs: int, window: int, start: int, block: int, count: int, attenuate: str, pruned: int
 ) -> None:
     fields = {"epochs": epochs, "window": window, "starting_point": start, "block": block, "count": count, "attenuate": attenuate}
-    h = tiny.hypers("fine-pruning", **fields)
-    assert sum(prunes(h, epoch) for epoch in range(1, epochs + 1)) == pruned
+    h: Any = tiny.hypers("fine-pruning", **fields)
+    assert sum(h.prunes(epoch) for epoch in range(1, epochs + 1)) == pruned
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"epochs": 29}, "fine-pruning leaves nothing out in 29 epochs"),
+        ({"epochs": 30}, None),
+        ({"epochs": 29, "prune_share": 0.0}, None),  # classic training, and meant
+        ({"epochs": 29, "count": 0}, None),
+        ({"epochs": 9, "window": 1}, "fine-pruning leaves nothing out in 9 epochs"),  # counts always begin again
+    ],
+)
+def test_values_with_which_it_would_be_classic_training_unawares_are_refused(fields: dict[str, Any], told: str | None) -> None:
+    found = check({"algorithm": "fine-pruning", **fields})
+    assert [(name, what.partition(":")[0]) for name, what in found] == ([("epochs", told)] if told else [])
 
 
 @pytest.mark.parametrize("network", ["fc-a", "cnn-a"])

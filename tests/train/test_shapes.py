@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("narrow")
 SIZES = [(1, 28, 28), (3, 32, 32), (2, 13, 11)]
 METHODS: list[tuple[str, dict[str, Any]]] = [
     ("ct", {"augment": "crop-flip", "normalize": "channels"}),
-    ("fine-pruning", {"window": 1, "starting_point": 0}),
+    ("fine-pruning", tiny.PRUNED),
     ("eef", {"scope": "epoch"}),
     ("ft", {"iterations_simp": 1}),
     ("nft", {"n_f": 2, "nu": 1}),
