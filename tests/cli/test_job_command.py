@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from nftlab.hypers import NETWORKS
 from nftlab.store import Queue, keep, open_db
 from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, finish, read
 from tests.store.jobtable import ANN
@@ -68,7 +69,7 @@ def test_selectors(selectors: list[str], count: int, launched: Invoke) -> None:
         (["--state", "dnoe"], "did you mean 'done'"),
         (["--where", "netwrok=fc-a"], "did you mean 'network'"),
         (["--where", "network"], "NAME=VALUE"),
-        (["--where", "network=FC-A"], "network: 'FC-A' is not one of fc-a, fc-b, cnn-a, cnn-b, resnet18 (did you mean 'fc-a'?)"),
+        (["--where", "network=FC-A"], f"network: 'FC-A' is not one of {', '.join(NETWORKS)} (did you mean 'fc-a'?)"),
         (["--where", "network=fca"], "did you mean 'fc-a'"),
         (["--where", "algorithm=nftt"], "did you mean 'nft'"),
         (["--where", "test_curve=no"], "test_curve: 'no' is not true or false"),

@@ -170,7 +170,7 @@ def test_wrong_calls(arguments: list[str], code: int, invoke: Invoke) -> None:
 
 
 def test_a_paper_that_does_not_exist_names_those_that_do(invoke: Invoke) -> None:
-    assert "no paper 'ntf' (did you mean 'nft'?); known are: nft" in invoke("paper", "ntf").stderr
+    assert "no paper 'ntf' (did you mean 'nft'?); known are: fine-pruning, nft" in invoke("paper", "ntf").stderr
 
 
 def test_that_no_file_was_written_is_said(invoke: Invoke, mine: Path) -> None:
