@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,14 +15,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from nftlab.errors import DatabaseError
 from nftlab.spec import load_text
 from nftlab.store import JobRow, Queue, curve, jobs, launch, open_db, story
+from nftlab.store.session import session
 from nftlab.worker import WorkerOptions, run_worker
 from tests.store.conftest import TABLES
 from tests.store.conftest import postgres_url as postgres_url
 from tests.store.jobtable import sql
 from tests.train.conftest import one_thread as one_thread
-from tests.worker.storm import Work, start
+from tests.worker.storm import Work, start, trainers_of
 
 _SCRIPT = "import sys; from pathlib import Path; from nftlab.worker import *; sys.exit(run_worker(WorkerOptions({arguments})))"
 
@@ -127,6 +130,36 @@ def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
+        return False
+
+
+def sleep(lab: Lab, worker: int) -> list[int]:
+    """Stops a worker that trains the first job, and its trainer, between two transactions; returns both."""
+    lab.until(lambda: lab.jobs()[0].epoch >= 2)
+    both = [worker, *trainers_of(worker)]
+    assert len(both) == 2
+
+    def stopped() -> bool:
+        for pid in both:
+            os.kill(pid, signal.SIGSTOP)
+        if free(lab):
+            return True
+        for pid in both:
+            os.kill(pid, signal.SIGCONT)
+        return False
+
+    lab.until(stopped)
+    return both
+
+
+def free(lab: Lab) -> bool:
+    """Whether nobody is in the middle of a write."""
+    if lab.engine.dialect.name == "postgresql":
+        return not sql(lab.engine, "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND pid <> pg_backend_pid()")
+    try:
+        with session(lab.engine, patience=0.0):
+            return True
+    except DatabaseError:
         return False
 
 

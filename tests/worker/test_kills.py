@@ -13,7 +13,7 @@ from nftlab.train.checkpoint import load
 from nftlab.worker.pack_size import Sizes
 from tests.track.offline import runs
 from tests.worker import deadly
-from tests.worker.conftest import Lab, alive, trainer_of
+from tests.worker.conftest import Lab, alive, sleep, trainer_of
 from tests.worker.shared import head_start
 
 EPOCHS = 25  # enough to be caught in the middle
@@ -102,20 +102,16 @@ def test_a_killed_worker_leaves_no_trainer_and_another_one_resumes(lab: Lab, mon
 def test_a_worker_that_overslept_its_lease_changes_nothing(lab: Lab) -> None:
     lab.sweep(epochs=500)
     worker = lab.start(lease=1)
-    lab.until(lambda: recorded(lab, 2))
-    trainer = trainer_of(worker.pid)
-    assert trainer is not None
-    for pid in (worker.pid, trainer):
-        os.kill(pid, signal.SIGSTOP)
+    both = sleep(lab, worker.pid)  # not while it holds the file's lock, which nobody could claim past
     before = lab.curves()
     other = Queue(lab.engine, lease=60)
     taken: list[Claim] = []
     lab.until(lambda: taken or taken.extend(other.claim(Worker("other", "elsewhere", 1), 1, {})))
-    for pid in (trainer, worker.pid):
+    for pid in reversed(both):
         os.kill(pid, signal.SIGCONT)
     _, err = worker.communicate(timeout=120)
     assert "FencedError" in err
-    assert not alive(trainer)
+    assert not any(map(alive, both))
     assert lab.curves() == before
     (row,) = lab.jobs()
     assert (row.state, row.attempts) == ("running", 2)
