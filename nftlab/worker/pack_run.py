@@ -72,9 +72,9 @@ class PackRun:
                 if not self.over and self.trainer.gone:
                     self._take(self.trainer.hear())
                     blame.lost(self)
+                self._beat()  # before others are claimed: who looks for jobs takes back those whose lease ran out, our own too
                 self._refill()
                 self._obey()
-                self._beat()
                 self._mind_outage()  # before silence is judged: a trainer may have waited for the table
                 self._watch()
                 self._acknowledge()

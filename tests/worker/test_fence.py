@@ -54,6 +54,20 @@ def test_a_worker_that_wakes_up_late_changes_nothing(lab_anywhere: Lab) -> None:
         assert all(late in whole for late in copied[len(whole) :])
 
 
+def test_a_worker_that_wakes_up_late_and_finds_its_job_untouched_goes_on_with_it(lab: Lab) -> None:
+    """A place of its pack is free: looking for another job it does not take its own for one of a dead worker."""
+    lab.sweep(epochs=15)
+    sleeper = lab.fork(toy.work, "sleeper", pack=2, lease=1.0)
+    both = sleep(lab, sleeper.pid or 0)
+    lab.until(lambda: lab.queue.overdue())
+    for pid in both:
+        os.kill(pid, signal.SIGCONT)
+    sleeper.join(60)
+    assert sleeper.exitcode == 0, (lab.runs.parent / "sleeper").read_text()
+    [row] = lab.jobs()
+    assert (row.state, lab.causes(row)) == ("done", ["finished"])
+
+
 @pytest.mark.ci
 def test_it_leaves_75_and_its_wandb_run_alone(lab_anywhere: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
