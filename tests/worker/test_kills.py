@@ -16,7 +16,7 @@ from tests.worker import deadly
 from tests.worker.conftest import Lab, alive, sleep, trainer_of
 from tests.worker.shared import head_start
 
-EPOCHS = 25  # enough to be caught in the middle
+EPOCHS = 100  # enough to be caught in the middle, seconds before the end even by a test that a busy machine keeps waiting
 
 
 def authors(lab: Lab, job_id: int) -> list[int]:
