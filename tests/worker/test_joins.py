@@ -61,15 +61,20 @@ def test_nine_jobs_share_four_lanes_on_postgres(lab: Lab, tmp_path: Path, postgr
 
 @pytest.mark.ci
 def test_a_shared_pack_survives_its_trainer_and_a_preemption(lab: Lab) -> None:
-    lab.sweep(epochs=20, seeds=6, precision="fp64", batch_size=64)
+    def training() -> bool:
+        """Whether somebody who joined is in training."""
+        return any(attempt["cause"] is None for attempt in joined(lab))
+
+    lab.sweep(epochs=100, seeds=6, precision="fp64", batch_size=64)
     settle_on(lab, 3)
-    head_start(lab, [15, 10])
+    head_start(lab, [90, 60, 30])  # so that places become free one by one, seconds apart
     worker = lab.start(pack=3)
-    lab.until(lambda: joined(lab))
+    lab.until(training)
     trainer = trainer_of(worker.pid)
     assert trainer is not None
     os.kill(trainer, signal.SIGKILL)
-    lab.until(lambda: len(joined(lab)) > 2)
+    lab.until(lambda: any(attempt["cause"] == "lost-trainer" for attempt in joined(lab)))
+    lab.until(training)
     worker.send_signal(signal.SIGTERM)
     _, err = worker.communicate(timeout=120)
     assert worker.returncode == 75, err
@@ -78,7 +83,7 @@ def test_a_shared_pack_survives_its_trainer_and_a_preemption(lab: Lab) -> None:
     assert causes >= {"lost-trainer", "preempted"}
     for row in lab.jobs():
         assert row.retries == 0
-        assert (row.state, row.epoch) == ("done", 20) or row.state == "queued"
+        assert (row.state, row.epoch) == ("done", 100) or row.state == "queued"
     assert lab.work(pack=3) == 0
     check_curves(lab)
 
@@ -98,7 +103,7 @@ def test_a_bad_job_that_joins_harms_only_itself(lab: Lab) -> None:
 
 @pytest.mark.ci
 def test_a_sweep_of_higher_priority_gets_its_turn(lab: Lab) -> None:
-    lab.sweep("low", seeds=8, epochs=10)
+    lab.sweep("low", seeds=30, epochs=10)  # so many that most still wait when the other sweep comes
     settle_on(lab, 2)
     head_start(lab, [5])  # so that the two lanes do not end together
     worker = lab.start(pack=2)
