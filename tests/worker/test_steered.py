@@ -9,6 +9,7 @@ import pytest
 
 from nftlab.store import cancel, check, delete, pause
 from tests.worker.conftest import Lab, trainer_of
+from tests.worker.test_outages import Voice
 from tests.worker.test_stops import training
 
 LONG = {"network": "fc-b", "batch_size": 2, "epochs": 1}  # an epoch of minutes
@@ -55,16 +56,19 @@ def test_a_trainer_that_does_not_let_go_is_killed(lab: Lab) -> None:
 
 @pytest.mark.ci
 def test_a_deleted_sweep_is_let_go_and_its_namesake_trained(lab: Lab) -> None:
-    epochs = 150
+    epochs = 300
     lab.sweep("gone", epochs=epochs, seeds=2)
-    worker = lab.start(lease=3)
+    worker = lab.start(pack=2, lease=3, drain=False)  # else it may leave between the cancel and the launch
+    voice = Voice(worker)
     lab.until(lambda: all(row.epoch > 3 for row in lab.jobs()))
     before = {row.job_id: row.job_key for row in lab.jobs()}
     cancel(lab.engine, "gone")
     delete(lab.engine, "gone")
     lab.sweep("gone", epochs=epochs, seeds=2)
-    _, err = worker.communicate(timeout=120)
-    assert worker.returncode == 0, err
+    lab.until(lambda: {row.state for row in lab.jobs()} == {"done"})
+    worker.send_signal(signal.SIGTERM)
+    assert voice.end() == 75, voice.said
+    assert voice.heard("2 of our jobs cancelled"), voice.said
     after = {row.job_id: row.job_key for row in lab.jobs()}
     assert (set(after.values()), set(after) & set(before)) == (set(before.values()), set())
     assert [(row.state, row.epoch, row.attempts) for row in lab.jobs()] == [("done", epochs, 1)] * 2
