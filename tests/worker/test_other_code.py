@@ -86,7 +86,7 @@ def test_a_job_that_older_code_does_not_understand_is_left_to_newer(call: Call, 
 @pytest.mark.ci
 def test_a_worker_trains_what_it_had_left_to_others_once_it_is_launched_from_its_code(call: Call, tmp_path: Path) -> None:
     ask_for(tmp_path, "label_smoothing", "0.1")
-    (tmp_path / "own.yaml").write_text(SWEEP.replace("tiny", "own").replace("epochs: {value: 1}", "epochs: {value: 500}"))
+    (tmp_path / "own.yaml").write_text(SWEEP.replace("tiny", "own").replace("epochs: {value: 1}", "epochs: {value: 10000}"))
     assert call("edited", "sweep", "launch", "../own.yaml").returncode == 0
     with ThreadPoolExecutor() as pool:
         worker = pool.submit(call, "edited", "worker", "--drain", "--no-wandb", "--device", "cpu")
@@ -95,6 +95,7 @@ def test_a_worker_trains_what_it_had_left_to_others_once_it_is_launched_from_its
         assert call("edited", "sweep", "delete", "tiny", "--yes").returncode == 0
         assert call("edited", "sweep", "launch", "../tiny.yaml").returncode == 0
         assert not worker.done()
+        assert call("edited", "sweep", "cancel", "own").returncode == 0
     assert worker.result().returncode == 0, worker.result().stderr
     assert "its jobs are left to others: sweep tiny" in worker.result().stderr
     assert '"done": 1' in call("edited", "status", "--sweep", "tiny", "--json").stdout
