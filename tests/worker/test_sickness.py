@@ -156,8 +156,8 @@ def test_a_device_that_is_not_there(lab: Lab) -> None:
 
 @pytest.mark.ci
 def test_a_trainer_that_hangs_is_replaced(lab: Lab) -> None:
-    lab.sweep(epochs=100)
-    worker = lab.start(stalled_after=2, lease=60)
+    lab.sweep(epochs=400)
+    worker = lab.start(stalled_after=4, lease=60)  # longer than a busy machine or disk takes for an epoch
     lab.until(lambda: recorded(lab, 2))
     trainer = trainer_of(worker.pid)
     assert trainer is not None
