@@ -71,6 +71,10 @@ def test_what_a_deed_raises_comes_out(outage: Outage) -> None:
 
 
 def test_pauses_grow_to_a_twelfth_of_the_lease_and_nothing_is_taken_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.sweep()
+    lab.queue.claim(Worker("other", "elsewhere", 1), 1, {})
+    with lab.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET lease_until = 1")
     said: list[str] = []
     outage = Outage(lab.queue, said.append)
     rests = []
@@ -81,10 +85,6 @@ def test_pauses_grow_to_a_twelfth_of_the_lease_and_nothing_is_taken_back(lab: La
     assert (
         2 < rests[-1] < NEWCOMER * 60
     )  # a twelfth of 60 s, give or take a half: less than a new worker waits before it takes anything back
-    lab.sweep()
-    lab.queue.claim(Worker("other", "elsewhere", 1), 1, {})
-    with lab.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE jobs SET lease_until = 1")
     lab.queue.reclaim(Worker("me", "here", 2))
     assert lab.jobs()[0].state == "running"
     outage.over()
