@@ -153,9 +153,9 @@ def sleep(lab: Lab, worker: int) -> list[int]:
 
 
 def free(lab: Lab) -> bool:
-    """Whether nobody is in the middle of a write."""
+    """Whether nobody is in the middle of a write, or on Postgres of anything: a sentence under way may leave a transaction open."""
     if lab.engine.dialect.name == "postgresql":
-        return not sql(lab.engine, "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND pid <> pg_backend_pid()")
+        return not sql(lab.engine, "SELECT pid FROM pg_stat_activity WHERE state <> 'idle' AND pid <> pg_backend_pid()")
     try:
         with session(lab.engine, patience=0.0):
             return True
