@@ -31,7 +31,8 @@ class Storm:
     """`workers` processes that do `work` with `options`, and a SIGKILL `every` so many seconds; who is gone is replaced.
 
     On a machine too busy for that, less often: between two kills each worker records EPOCHS epochs on average. Else a job that is five
-    times killed before its first epoch would rightly be quarantined.
+    times killed before its first epoch would rightly be quarantined. The first kill comes as soon, and is of one who trains: on a fast
+    machine a small storm may have no second.
     What the workers say is appended to `voice`. Workers are forked from a process that has imported what they need, because a storm
     starts hundreds; `work` is importable.
     """
@@ -55,7 +56,7 @@ class Storm:
     def rage(self, seconds: float) -> None:
         """Until every job is finished, at most so many seconds; returns when the workers have left too."""
         queue, began = Queue(self.engine), time.monotonic()
-        strike, due = began + self.every, EPOCHS * self.workers
+        strike, due = began, EPOCHS * self.workers
         try:
             while not queue.drained():
                 assert time.monotonic() < began + seconds, f"not done in {seconds} s: {queue.counts()}; see {self.voice}"
@@ -90,14 +91,19 @@ class Storm:
             self._living.append(start(self.work, self.options, self.voice))
 
     def _strike(self) -> None:
-        pid = self._chance.choice(self._living).pid
-        held = sql(self.engine, "SELECT id FROM attempts WHERE pid = :pid AND ended_at IS NULL", pid=pid)
-        trainers = trainers_of(pid or 0)
+        training = [] if self.kills else [worker for worker in self._living if self._held(worker)]
+        victim = self._chance.choice(training or self._living)
+        pid, held, trainers = victim.pid, self._held(victim), trainers_of(victim.pid or 0)
         try:
             os.kill(trainers[0] if trainers and self._chance.random() < 0.5 else pid or 0, signal.SIGKILL)
         except ProcessLookupError:  # it left by itself while we aimed
             return
-        self.kills.append(frozenset(row.id for row in held))
+        self.kills.append(held)
+
+    def _held(self, worker: BaseProcess) -> frozenset[int]:
+        """The attempts that a worker holds."""
+        rows = sql(self.engine, "SELECT id FROM attempts WHERE pid = :pid AND ended_at IS NULL", pid=worker.pid)
+        return frozenset(row.id for row in rows)
 
 
 def start(work: Work, options: WorkerOptions, voice: Path) -> BaseProcess:

@@ -29,7 +29,7 @@ def test_a_small_storm(lab_anywhere: Lab) -> None:
 def test_a_thousand_jobs_in_a_storm(lab_anywhere: Lab) -> None:
     lab = lab_anywhere
     launch_toys(lab, jobs=1000, epochs=30)
-    storm = toys(lab, workers=16, every=0.5, lease=3.0)
+    storm = toys(lab, workers=16, every=0.4, lease=3.0)  # the toys alone take 94 seconds, of however fast a machine
     storm.rage(seconds=900)
     tell(storm)
     assert len(storm.kills) >= 200
