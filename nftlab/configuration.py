@@ -87,7 +87,8 @@ def named_by(hypers: Hypers) -> dict[str, Any]:
 def completed(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical configuration of what `named_by` gave, in this nftlab or in one that did not know all fields yet."""
     declared = _declared(ALGORITHMS.get(config.get("algorithm", ""), Hypers))
-    return {**config, **{name: field.default for name, (field, _) in declared.items() if field.metadata["later"] and name not in config}}
+    whole = {name: config.get(name, field.default) for name, (field, _) in declared.items() if name in config or field.metadata["later"]}
+    return whole | {name: value for name, value in config.items() if name not in whole}
 
 
 def static_of(hypers: Hypers) -> dict[str, Any]:

@@ -241,7 +241,11 @@ class FinePruning(Hypers):
     )
 
     def prunes(self, epoch: int) -> bool:
-        """Whether the paper's two conditions hold in an epoch (from 1): late enough in its window, early enough in its block."""
+        """Whether an epoch (from 1) leaves examples out: the paper's two conditions hold, and something may have been counted."""
+        return self.due(epoch) and epoch > 1 and epoch % self.window > 0
+
+    def due(self, epoch: int) -> bool:
+        """Whether the paper's two conditions hold in an epoch: late enough in its window, early enough in its block."""
         start = self.starting_point
         times = {"never": 0, "once-per-window": epoch // self.window - 1, "every-epoch": epoch - self.window}[self.attenuate]
         for _ in range(min(times, start) if self.attenuation > 1 else 0):
@@ -251,7 +255,7 @@ class FinePruning(Hypers):
     @property
     def idle(self) -> bool:
         """Whether examples were to be left out, and in no epoch will be."""
-        return self.prune_share > 0 and self.count > 0 and not any(self.prunes(e) and e % self.window for e in range(1, self.epochs + 1))
+        return self.prune_share > 0 and self.count > 0 and not any(map(self.prunes, range(1, self.epochs + 1)))
 
 
 ALGORITHMS: dict[str, type[Hypers]] = {"ct": CT, "eef": EEF, "ft": FT, "nft": NFT, "fine-pruning": FinePruning}

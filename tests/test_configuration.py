@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nftlab.configuration import build, completed, config_of, cost_key, named_by, static_of
+from nftlab.configuration import build, check, completed, config_of, cost_key, named_by, static_of
 from nftlab.hypers import ALGORITHMS, Hypers
 from nftlab.spec.model import trial_of
 from nftlab.train import Member
@@ -23,6 +23,15 @@ FIRST = {
 }
 
 
+def others(field: dataclasses.Field[Any]) -> list[Any]:
+    """Values that are not the field's default, some of them allowed."""
+    if isinstance(field.default, bool):
+        return [not field.default]
+    if isinstance(field.default, str):
+        return [choice for choice in field.metadata["choices"] if choice != field.default]
+    return [type(field.default)(field.default + step) for step in (1, -1, 0.25, -0.25) if type(field.default)(step)]
+
+
 @pytest.mark.parametrize("algorithm", FIRST)
 def test_keys_are_those_of_the_first_nftlab_that_had_them(algorithm: str) -> None:
     """A field that is added to an algorithm must be declared `later`: else every sweep in every job table would be launched anew."""
@@ -34,7 +43,7 @@ def test_keys_are_those_of_the_first_nftlab_that_had_them(algorithm: str) -> Non
 @pytest.mark.parametrize(("algorithm", "field"), LATER, ids=[f"{name}-{field.name}" for name, field in LATER])
 def test_a_later_field_is_in_keys_only_where_it_is_not_its_default(algorithm: str, field: dataclasses.Field[Any]) -> None:
     h = build({"algorithm": algorithm, "dataset": "digits"})
-    (other,) = [choice for choice in field.metadata["choices"] if choice != field.default]
+    other = next(value for value in others(field) if not check({"algorithm": algorithm, "dataset": "digits", field.name: value}))
     changed = dataclasses.replace(h, **{field.name: other})
     assert field.name not in trial_of(h).config
     assert trial_of(changed).config[field.name] == other
@@ -50,3 +59,18 @@ def test_what_a_table_holds_is_completed(algorithm: str) -> None:
     assert completed(named_by(h)) == config_of(h)
     assert build(named_by(h)) == h
     assert completed({"algorithm": "gone", "lr": 1})["lr"] == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"dataset": "two-moons", "normalize": "channels"}, "channels needs images"),
+        ({"dataset": "mnist", "network": "vgg13", "batch_size": 1}, "BatchNorm in vgg13 needs at least 2 examples of mnist"),
+        ({"dataset": "cifar10", "network": "vgg13", "batch_size": 1}, None),  # four places are left of an image
+        ({"dataset": "digits", "network": "wrn10", "batch_size": 1}, None),
+        ({"dataset": "two-moons", "network": "thin-resnet18"}, "thin-resnet18 needs images"),
+    ],
+)
+def test_what_does_not_go_together(config: dict[str, Any], told: str | None) -> None:
+    found = check({"algorithm": "ct", **config})
+    assert [what.startswith(told) for _, what in found] == [True] if told else found == []

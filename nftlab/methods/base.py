@@ -109,7 +109,10 @@ class Method:
         raise TypeError(f"{type(self).__name__} plans a pass over some of the examples but does not score them")
 
     def observe(self, notes: Numbers, losses: Tensor, numbers: Numbers) -> Numbers:
-        """The notes (b,) of the examples of a classifier's step after it, by their cross-entropies (b,) in its forward pass."""
+        """The notes (b,) of the examples of a classifier's step after it, by their cross-entropies (b,) in its forward pass.
+
+        Of all that were drawn: a method that takes notes may not leave examples out in `present`.
+        """
         raise TypeError(f"{type(self).__name__} has notes but does not take any")
 
     def present(self, nets: Nets, x: Tensor, y: Tensor, how: int, numbers: Numbers) -> tuple[Tensor, Tensor]:

@@ -23,8 +23,8 @@ class FinePruning(Method):
 
     def plan(self, h: Any, epoch: int, steps: int) -> Plan:
         anew = epoch % h.window == 0
-        # counts that begin again tell nothing; a single example is no batch to BatchNorm
-        left_out = min(round(h.prune_share * self.examples), max(0, self.examples - 2)) if h.prunes(epoch) and not anew else 0
+        # a single example is no batch to BatchNorm
+        left_out = min(round(h.prune_share * self.examples), max(0, self.examples - 2)) if h.prunes(epoch) else 0
         steps = len(bounds(self.examples - left_out, h.batch_size)) if left_out else steps
         numbers = {"keeps": (0.0 if anew else 1.0,) * steps, "tolerance": (h.tolerance,) * steps}
         kept = self.examples - left_out if left_out else None

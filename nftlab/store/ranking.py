@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine, and_, select
 
+from nftlab.configuration import completed
 from nftlab.store.runs import values_of
 from nftlab.store.steering import never_launched
 from nftlab.store.tables import epoch_rows, jobs, sweeps
@@ -67,4 +68,4 @@ def _trial(key: str, rows: Sequence[Any], metric: str) -> Ranked:
     values = [values_of(row.at_best or "{}").get(metric, math.nan) for row in done]
     mean = objective([row.state for row in rows], values)
     std = statistics.stdev(values) if mean is not None and len(values) > 1 else None
-    return Ranked(key, json.loads(rows[0].config), mean, std, len(values), len(rows), sum(bool(row.diverged) for row in done))
+    return Ranked(key, completed(json.loads(rows[0].config)), mean, std, len(values), len(rows), sum(bool(row.diverged) for row in done))

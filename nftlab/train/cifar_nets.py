@@ -137,19 +137,19 @@ class ThinResNet(nn.Module):
 
 
 class ThinResNet18(ThinResNet):
-    """Two blocks a stage."""
+    """A thin ResNet of two blocks a stage."""
 
     depths = (2, 2, 2)
 
 
 class ThinResNet34(ThinResNet):
-    """Three, four and six blocks."""
+    """A thin ResNet of three, four and six blocks."""
 
     depths = (3, 4, 6)
 
 
 class ThinResNet50(ThinResNet):
-    """Three, four and six blocks of three convolutions, the middle one narrow."""
+    """A thin ResNet of three, four and six blocks of three convolutions, the last of four times as many filters."""
 
     depths = (3, 4, 6)
     bottleneck = True
@@ -161,8 +161,9 @@ class WideBlock(nn.Module):
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
         self.norm1, self.conv1 = Norm2d(before), nn.Conv2d(before, after, 3, padding=1)
-        self.norm2, self.conv2 = Norm2d(after), nn.Conv2d(after, after, 3, stride, padding=1)
-        self.shortcut = nn.Sequential(*([nn.Conv2d(before, after, 1, stride)] if stride > 1 or before != after else []))
+        # what these two add to a channel the next block's BatchNorm subtracts; the first one's bias is dropped out before its own
+        self.norm2, self.conv2 = Norm2d(after), ConvBeforeNorm(after, after, 3, stride, padding=1)
+        self.shortcut = nn.Sequential(*([ConvBeforeNorm(before, after, 1, stride)] if stride > 1 or before != after else []))
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         out = self.conv1(F.relu(self.norm1(x)))
@@ -181,7 +182,7 @@ class WideResNet(nn.Module):
     def __init__(self, shape: Shape, outputs: int) -> None:
         super().__init__()
         before, sides, sites = 16, list(shape[1:]), []
-        self.conv = nn.Conv2d(channels_of(shape, 4), before, 3, padding=1)
+        self.conv = ConvBeforeNorm(channels_of(shape, 4), before, 3, padding=1)
         self.blocks = nn.ModuleList()
         for stage, width in enumerate(self.widths):
             for number in range(self.depth):
@@ -190,6 +191,7 @@ class WideResNet(nn.Module):
                 self.blocks.append(WideBlock(before, width, stride))
                 before, sides = width, [-(-side // stride) for side in sides]
         self.norm = Norm2d(before)
+        self.norm.momentum = 0.9  # of the newest batch, in the running statistics
         self.out = nn.Linear(before, outputs)
         self.dropout: DropoutSites = tuple(sites)
 
@@ -201,18 +203,18 @@ class WideResNet(nn.Module):
 
 
 class WRN10(WideResNet):
-    """One block a stage."""
+    """A wide ResNet of one block a stage."""
 
     depth = 1
 
 
 class WRN16(WideResNet):
-    """Two blocks a stage."""
+    """A wide ResNet of two blocks a stage."""
 
     depth = 2
 
 
 class WRN22(WideResNet):
-    """Three blocks a stage."""
+    """A wide ResNet of three blocks a stage."""
 
     depth = 3

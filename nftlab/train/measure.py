@@ -134,8 +134,13 @@ def kinds(program: Program) -> list[tuple[Plan, float]]:
                 counts[kind] += times
                 sums[kind] += how * times
                 passes.setdefault(kind, each)
-    typical = {kind: (round(sums[kind] / count),) * steps for kind, count in counts.items()}
-    return [(Plan((replace(passes[kind], how=typical[kind], kept=None),)), count / h.epochs) for kind, count in counts.items()]
+
+    def typical(kind: tuple[object, ...]) -> Pass:
+        """An epoch of it, as long as one over all examples."""
+        numbers = {name: (values[0],) * steps for name, values in passes[kind].numbers.items()}
+        return replace(passes[kind], how=(round(sums[kind] / counts[kind]),) * steps, numbers=numbers, kept=None)
+
+    return [(Plan((typical(kind),)), count / h.epochs) for kind, count in counts.items()]
 
 
 def _step(program: Program, groups: list[list[Lane]], tapes: list[Tape | None], plan: Plan, heart: Heart) -> float:

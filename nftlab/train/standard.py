@@ -11,6 +11,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from nftlab.data.task import Split
 
 _AT_ONCE = 1000  # images summed in double precision
+_ROUNDING = 1e-12  # of the mean square: a smaller variance is what rounding leaves of none
 
 
 class Moments(NamedTuple):
@@ -44,6 +45,7 @@ def _moments(x: Tensor) -> Moments:
             squares += numbers.square().sum((0, 2, 3))
         n = x.numel() // x.shape[1]
         mean = total / n
-        _KNOWN[x] = Moments(mean, (squares / n - mean.square()).clamp(min=0).sqrt())
+        variance = squares / n - mean.square()
+        _KNOWN[x] = Moments(mean, variance.where(variance > _ROUNDING * squares / n, 0).sqrt())
     found: Moments = _KNOWN[x]
     return found

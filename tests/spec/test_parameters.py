@@ -69,6 +69,7 @@ def one(entry: str, method: str = "grid") -> str:
             "5:23: parameters.batch_size.value: BatchNorm in resnet18 needs at least 2 examples of digits",
         ),
         ("network: {value: cnn-b}", "4:20: parameters.network.value: cnn-b needs images of at least 11×11, digits has 8×8"),
+        ("network: {value: lenet}", "4:20: parameters.network.value: lenet needs images of at least 16×16, digits has 8×8"),
     ],
 )
 def test_problems_of_a_grid_parameter(problems: Problems, entry: str, problem: str) -> None:

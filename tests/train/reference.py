@@ -115,7 +115,7 @@ def fine_pruning(
         rows = order.tolist()
         if epoch % window == 0:
             counts = dict.fromkeys(range(len(x)), 0)
-        elif pruned[epoch - 1]:
+        if pruned[epoch - 1]:
             kept = sorted(rows, key=lambda row: counts[row])[: len(x) - round(share * len(x))]  # of equals the first drawn
             rows = [row for row in rows if row in set(kept)]
         drops = masks(epoch, len(rows))

@@ -100,6 +100,75 @@ def resnet18(channels: int, classes: int, widths: Sequence[int]) -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], classes))
 
 
+def lenet(channels: int, side: int, classes: int) -> nn.Module:
+    places = ((side - 4) // 2 - 4) // 2
+    convs = [nn.Conv2d(channels, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+    return nn.Sequential(*convs, nn.Linear(16 * places**2, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, classes))
+
+
+def vgg(channels: int, classes: int, widths: Sequence[int], depths: Sequence[int]) -> nn.Module:
+    """For images of 32×32: five times halved, one place is left."""
+    layers: list[nn.Module] = []
+    for width, depth in zip(widths, depths, strict=True):
+        for _ in range(depth):
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+            channels = width
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels, classes))
+
+
+class Thin(nn.Module):
+    """A residual block, basic or with a bottleneck; all its convolutions have biases."""
+
+    def __init__(self, a: int, width: int, stride: int, bottleneck: bool) -> None:
+        super().__init__()
+        b = 4 * width if bottleneck else width
+        if bottleneck:
+            self.convs = nn.ModuleList([nn.Conv2d(a, width, 1), nn.Conv2d(width, width, 3, stride, 1), nn.Conv2d(width, b, 1)])
+        else:
+            self.convs = nn.ModuleList([nn.Conv2d(a, b, 3, stride, 1), nn.Conv2d(b, b, 3, 1, 1)])
+        self.norms = nn.ModuleList([nn.BatchNorm2d(conv.out_channels) for conv in self.convs])  # type: ignore[arg-type]
+        self.short = nn.Sequential(nn.Conv2d(a, b, 1, stride), nn.BatchNorm2d(b)) if stride > 1 or a != b else nn.Sequential()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.norms[0](self.convs[0](x))
+        for conv, norm in zip(self.convs[1:], self.norms[1:], strict=True):  # type: ignore[call-overload]
+            out = norm(conv(F.relu(out)))
+        return F.relu(out + self.short(x))
+
+
+def thin_resnet(channels: int, classes: int, widths: Sequence[int], depths: Sequence[int], bottleneck: bool) -> nn.Module:
+    a = widths[0]
+    layers: list[nn.Module] = [nn.Conv2d(channels, a, 3, 1, 1), nn.BatchNorm2d(a), nn.ReLU()]
+    for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+        for block in range(depth):
+            layers.append(Thin(a, width, 2 if stage > 0 and block == 0 else 1, bottleneck))
+            a = 4 * width if bottleneck else width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(a, classes))
+
+
+class Wide(nn.Module):
+    def __init__(self, a: int, b: int, stride: int) -> None:
+        super().__init__()
+        self.n1, self.c1, self.drop = nn.BatchNorm2d(a), nn.Conv2d(a, b, 3, 1, 1), Dropped()
+        self.n2, self.c2 = nn.BatchNorm2d(b), nn.Conv2d(b, b, 3, stride, 1)
+        self.short = nn.Conv2d(a, b, 1, stride) if stride > 1 or a != b else nn.Sequential()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c2(F.relu(self.n2(self.drop(self.c1(F.relu(self.n1(x))))))) + self.short(x)
+
+
+def wide_resnet(channels: int, classes: int, widths: Sequence[int], depth: int) -> nn.Module:
+    a, layers = 16, [nn.Conv2d(channels, 16, 3, 1, 1)]
+    blocks: list[nn.Module] = []
+    for stage, width in enumerate(widths):
+        for block in range(depth):
+            blocks.append(Wide(a, width, 2 if stage > 0 and block == 0 else 1))
+            a = width
+    end = [nn.BatchNorm2d(a, momentum=0.9), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(a, classes)]
+    return nn.Sequential(*layers, *blocks, *end)
+
+
 def load(module: nn.Module, parameters: Sequence[Tensor]) -> None:
     """Initial values, by position."""
     own = list(module.parameters())

@@ -13,11 +13,13 @@ from torch import nn
 from nftlab.errors import ConfigError
 from nftlab.methods.base import mapped
 from nftlab.train.arithmetic import PRECISIONS
+from nftlab.train.cifar_nets import VGG, ThinResNet, WideResNet
 from nftlab.train.layers import Norm2d, dropped
 from nftlab.train.net import Net, channels_last, stack
 from nftlab.train.networks import NETWORKS
 from nftlab.train.rng import seed_of
 from nftlab.train.simplifiers import SIMPLIFIERS, by_products
+from tests.train import reference_nets, tiny
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 
@@ -61,6 +63,44 @@ def count(net: nn.Module) -> int:
 def test_parameters_of_classifiers(network: str, shape: tuple[int, ...], classes: int, parameters: int) -> None:
     with torch.device("meta"):
         assert count(NETWORKS[network](shape, classes)) == parameters
+
+
+def written_out(name: str) -> nn.Module:
+    """The network as plain modules, for colour images of 32×32, as narrow as the tests have it."""
+    if name == "lenet":
+        return reference_nets.lenet(3, 32, 10)
+    if name.startswith("vgg"):
+        return reference_nets.vgg(3, 10, VGG.widths, {"vgg13": (2, 2, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}[name])
+    if name.startswith("thin"):
+        depths = (2, 2, 2) if name.endswith("18") else (3, 4, 6)
+        return reference_nets.thin_resnet(3, 10, ThinResNet.widths, depths, name.endswith("50"))
+    return reference_nets.wide_resnet(3, 10, WideResNet.widths, {"wrn10": 1, "wrn16": 2, "wrn22": 3}[name])
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("name", ["lenet", *tiny.DEEP, *tiny.TWINS])
+def test_networks_are_those_written_out(name: str) -> None:
+    """In a training pass with masks, in what it leaves in running statistics, and in eval mode."""
+    mine, plain = NETWORKS[name]((3, 32, 32), 10).double(), written_out(name).double()
+    reference_nets.load(plain, list(mine.parameters()))
+    x = torch.rand(5, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    masks = [torch.rand(5, *shape).gt(rate).double() / (1 - rate) for shape, rate in mine.dropout]  # type: ignore[union-attr]
+    reference_nets.drop(plain, masks)
+    assert len(masks) == sum(isinstance(layer, reference_nets.Dropped) for layer in plain.modules())
+    torch.testing.assert_close(mine(x, masks), plain(x), rtol=1e-9, atol=1e-11)
+    reference_nets.drop(plain, None)
+    torch.testing.assert_close(mine.eval()(x), plain.eval()(x), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["lenet", *tiny.DEEP, *tiny.TWINS])
+def test_no_bias_is_trained_by_rounding(name: str, narrow: None) -> None:
+    """A gradient that is zero but for rounding is none at all: Adam would make whole steps of it."""
+    net = NETWORKS[name]((3, 32, 32), 10).double()
+    x = torch.rand(6, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    masks = [torch.rand(6, *shape).gt(rate).double() for shape, rate in net.dropout]  # type: ignore[union-attr]
+    F.cross_entropy(net(x, masks), torch.arange(6)).backward()
+    sizes = {name: p.grad.abs().max().item() for name, p in net.named_parameters() if p.grad is not None}
+    assert {name for name, size in sizes.items() if size < 1e-9} == set()
 
 
 @pytest.mark.parametrize(
