@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nftlab.store import Queue
-from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, finish_all, learn, read
+from nftlab.store import Queue, open_db
+from tests.cli.helpers import JOBS, SWEEP, Invoke, claim, finish, finish_all, learn, read
 
 
 def test_launch_adds_each_run_once(invoke: Invoke) -> None:
@@ -55,6 +55,26 @@ def test_dry_run_shows_the_ends_and_creates_nothing(invoke: Invoke, folder: Path
     assert lines[2].split("\t") == ["1", "ct", "–"]
     assert "eta_max" in result.stderr
     assert {path.name for path in folder.iterdir()} == {"small.yaml", "long.yaml"}
+
+
+def test_a_parameter_that_came_later_is_shown_wherever_trials_are_told_apart(invoke: Invoke, folder: Path) -> None:
+    """The table does not name its default."""
+    file = folder / "norm.yaml"
+    file.write_text("method: grid\nparameters: {normalize: {values: [channels]}, epochs: {value: 2}}\nname: norm\n")
+    assert invoke("sweep", "launch", "norm.yaml").exit_code == 0
+    file.write_text(file.read_text().replace("[channels]", "[none, channels]"))
+    dry = invoke("sweep", "launch", "norm.yaml", "--dry-run").stdout.splitlines()
+    assert [line.split("\t") for line in dry[1:4]] == [["#", "algorithm", "normalize"], ["1", "ct", "none"], ["2", "ct", "channels"]]
+    assert "norm: new normalize none" in invoke("sweep", "extend", "norm.yaml", "--dry-run").stderr
+    assert invoke("sweep", "extend", "norm.yaml").exit_code == 0
+    engine = open_db(None, create=False)
+    assert engine is not None
+    queue = Queue(engine)
+    while job := claim(queue):  # of another kind each
+        finish(queue, job)
+        assert job[0].config["normalize"] in ("none", "channels")
+    trials = read(invoke("sweep", "show", "norm", "--json"))["best"]
+    assert sorted(trial["config"]["normalize"] for trial in trials) == ["channels", "none"]
 
 
 def test_dry_run_as_json(invoke: Invoke) -> None:
