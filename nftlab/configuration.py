@@ -44,7 +44,7 @@ def check(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     for key, value in config.items():
         if key in known and (what := _problem(*known[key], value)):
             problems.append((key, what))
-    return problems or misfits(config)
+    return problems or misfits({name: _convert(known[name][1], value) for name, value in config.items()})
 
 
 def value_of(name: str, text: str) -> Any:

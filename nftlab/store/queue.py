@@ -63,11 +63,19 @@ class Queue:
             return int(self._ask(talk, "claimable", pack_key=pack_key, most=most, skipped=talk.among(skipped))[0].n)
 
     def claim(
-        self, worker: Worker, k: int, circumstances: dict[str, Any], *, pack_key: str | None = None, join: bool = False
+        self,
+        worker: Worker,
+        k: int,
+        circumstances: dict[str, Any],
+        *,
+        pack_key: str | None = None,
+        join: bool = False,
+        held: Sequence[Claim] = (),
     ) -> list[Claim]:
         """Take the head job and up to k−1 others that can train with it (of `pack_key` only, if given); [] when there are none.
 
-        With `join` none that must train alone: they are for a pack in training. Expired leases are taken back first.
+        With `join` none that must train alone: they are for a pack in training. Expired leases are taken back first, but for
+        those of the claims `held`, which the worker is about to renew.
         `circumstances` go on each attempt, with the claim's size and members added as `pack_size` and `pack`.
         On Postgres [] may also mean that another worker holds the head's group: `drained` tells when there is nothing left.
         """
@@ -76,14 +84,18 @@ class Queue:
         sentence = "claim_more" if join else "claim_of" if pack_key else "claim"
         claims = self._take(sentence, wanted, circumstances, regardless=self._pardons())
         if not claims:  # nothing waits, or somebody's lease ran out and those jobs may come first
-            self.reclaim(worker)
+            self.reclaim(worker, held)
             claims = self._take(sentence, wanted, circumstances, regardless=True)
         return claims
 
-    def reclaim(self, worker: Worker) -> None:
-        """Take jobs back whose lease ran out: their worker died, or its training stopped moving."""
+    def reclaim(self, worker: Worker, held: Sequence[Claim] = ()) -> None:
+        """Take jobs back whose lease ran out, those `held` by the worker left out: theirs died, or its training stopped moving."""
+        if self._pardons():
+            return
+        ours = {(claim.job_id, claim.token) for claim in held}
         with session(self._engine, self._patience) as talk:
-            self._reclaim(talk, worker)
+            if rows := [row for row in talk.ask("expired") if (row.id, row.token) not in ours]:
+                leave(talk, [loss(row, "stalled" if row.stalled else "lease expired") for row in rows], by=worker)
 
     def pardon(self, leases: float = 2.0) -> None:
         """For so many leases nothing is taken back: after a call that the table did not answer nobody could renew a lease either."""
@@ -239,10 +251,6 @@ class Queue:
         tokens = {claim.job_id: claim.token for claim in claims}
         rows = talk.ask("lock", ids=talk.among(tokens))
         return {row.id: row for row in rows if row.token == tokens[row.id]}
-
-    def _reclaim(self, talk: Session, worker: Worker) -> None:
-        if not self._pardons() and (rows := talk.ask("expired")):
-            leave(talk, [loss(row, "stalled" if row.stalled else "lease expired") for row in rows], by=worker)
 
     def _pardons(self) -> bool:
         if (slept := _slept()) - self._slept > self.lease / 3:  # the machine did, and with it other workers whose leases ran out meanwhile

@@ -203,14 +203,14 @@ class Session:
             return []
         waiting = self._claimable(berth.pack_key)
         if not waiting:
-            self.queue.reclaim(self.me)
+            self.queue.reclaim(self.me, held)
         if self._propose(free) or not waiting:
             waiting = self._claimable(berth.pack_key)
         size = min(free, waiting)
         if size < 1 or self.signals.stop or berth.choice.outgrown(waiting):
             return []
         noted = berth.noted | {"beside": [claim.job_key for claim in held]}
-        return self.queue.claim(self.me, size, noted, pack_key=berth.pack_key, join=True)
+        return self.queue.claim(self.me, size, noted, pack_key=berth.pack_key, join=True, held=held)
 
     def welcome(self, claims: list[Claim]) -> None:
         """What a worker does for jobs it has claimed, before they train."""

@@ -89,6 +89,23 @@ def test_a_companion_that_must_be_alone_is_left_for_later(engine: Engine, queue:
     assert [claim.job_id for claim in queue.claim(ANN, 3, CODE)] == [1, 3]
 
 
+def test_a_worker_never_takes_back_what_it_holds(engine: Engine, queue: Queue) -> None:
+    """It may have slept past its lease, or waited for a sampler, and looks for a companion before it renews."""
+    launch(engine, make_sweep(trials=1, seeds=3), code=CODE)
+    held = queue.claim(ANN, 2, CODE)
+    expire(engine)
+    assert [claim.job_id for claim in queue.claim(ANN, 2, CODE, pack_key=held[0].pack_key, join=True, held=held)] == [3]
+    queue.reclaim(ANN, held)
+    assert queue.beat(held, progressed=False) == set(), "still ours"
+    expire(engine)
+    queue.reclaim(ANN, held[:1])  # of the other it does not know any more
+    assert [(job.state, job.losses) for job in sql(engine, "SELECT state, losses FROM jobs ORDER BY id")] == [
+        ("running", 0),
+        ("queued", 1),
+        ("queued", 1),
+    ]
+
+
 def test_what_could_join_a_pack_in_training(engine: Engine, queue: Queue) -> None:
     launch(engine, make_sweep(trials=1, seeds=4, packs=2), code=CODE)
     key, *_, other = [job.pack_key for job in sql(engine, "SELECT pack_key FROM jobs ORDER BY id")]

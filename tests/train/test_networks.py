@@ -87,7 +87,16 @@ def test_networks_are_those_written_out(name: str) -> None:
     masks = [torch.rand(5, *shape).gt(rate).double() / (1 - rate) for shape, rate in mine.dropout]  # type: ignore[union-attr]
     reference_nets.drop(plain, masks)
     assert len(masks) == sum(isinstance(layer, reference_nets.Dropped) for layer in plain.modules())
-    torch.testing.assert_close(mine(x, masks), plain(x), rtol=1e-9, atol=1e-11)
+    here, there = mine(x, masks), plain(x)
+    torch.testing.assert_close(here, there, rtol=1e-9, atol=1e-11)
+    for logits in (here, there):
+        F.cross_entropy(logits, torch.arange(5)).backward()
+    for own, its in zip(mine.parameters(), plain.parameters(), strict=True):
+        assert its.grad is not None
+        if own.grad is None:
+            assert its.grad.abs().max() < 1e-12, "what is not trained is what has no gradient"
+        else:
+            torch.testing.assert_close(own.grad, its.grad, rtol=1e-7, atol=1e-11)
     reference_nets.drop(plain, None)
     torch.testing.assert_close(mine.eval()(x), plain.eval()(x), rtol=1e-9, atol=1e-11)
 

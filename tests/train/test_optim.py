@@ -115,6 +115,12 @@ def test_rates_of_the_specification(schedule: str, altered: int, rates: dict[int
     assert {epoch: rate(h, epoch, altered) for epoch in rates} == pytest.approx(rates, abs=5e-7)
 
 
+def test_steps_of_few_epochs_come_after_whole_ones() -> None:
+    h = tiny.hypers(epochs=7, lr=0.1, lr_schedule="steps")
+    assert [rate(h, epoch, 0) for epoch in range(1, 8)] == pytest.approx([0.1, 0.1, 0.1, 0.02, 0.02, 0.004, 0.0008])
+    assert rate(tiny.hypers(epochs=1, lr=0.1, lr_schedule="steps"), 1, 0) == 0.1
+
+
 def test_the_cosine_is_torchs() -> None:
     h = tiny.hypers(epochs=7, lr=0.3, lr_schedule="cosine")
     optimiser = torch.optim.SGD([torch.zeros(1)], lr=0.3)

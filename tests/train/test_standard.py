@@ -21,6 +21,12 @@ def test_channels_are_standard_over_the_training_set() -> None:
     assert standard(x.float() / 255).dtype == torch.float32
 
 
+def test_a_channel_of_one_value_is_nothing_whatever_rounding_leaves_of_it() -> None:
+    x = torch.full((7, 1, 3, 3), 0.1)
+    standard = Standard(Split(x, torch.zeros(7, dtype=torch.int64)), 1.0)
+    assert not standard(x + 0.01).any()
+
+
 @pytest.mark.parametrize("algorithm", ["ct", "nft"])
 def test_a_network_learns_from_standard_images_and_is_judged_on_them(algorithm: str) -> None:
     data = tiny.task(n=33)
