@@ -91,9 +91,8 @@ class Queue:
     def reclaim(self, worker: Worker, held: Sequence[Claim] = ()) -> None:
         """Take jobs back whose lease ran out, those `held` by the worker left out: theirs died, or its training stopped moving."""
         ours = {(claim.job_id, claim.token) for claim in held}
-        with session(
-            self._engine, self._patience
-        ) as talk:  # also where all are pardoned: whether the table can be written to is told by it
+        # asked also where all are pardoned: a worker with nothing to do learns from it whether the table can be written to
+        with session(self._engine, self._patience) as talk:
             rows = [] if self._pardons() else [row for row in talk.ask("expired") if (row.id, row.token) not in ours]
             if rows:
                 leave(talk, [loss(row, "stalled" if row.stalled else "lease expired") for row in rows], by=worker)

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import text
 
 from nftlab.errors import OutageError
-from nftlab.store import launched
+from nftlab.store import Queue, Worker, launched
 from tests.track.offline import runs
 from tests.worker.conftest import Lab
 from tests.worker.test_kills import EPOCHS, authors, check_twins, recorded, twins
@@ -147,6 +147,14 @@ def test_an_idle_worker_has_patience_and_then_leaves(lab: Lab) -> None:
     with locked(lab), pytest.raises(OutageError, match="stayed locked") as caught:
         lab.work(lease=0.3, patience=0.5)
     assert caught.value.exit_code == 69
+
+
+def test_whoever_takes_nothing_back_is_told_that_the_table_cannot_be_written_to(lab: Lab) -> None:
+    queue = Queue(lab.engine, patience=0.1)
+    queue.pardon()
+    with locked(lab), pytest.raises(OutageError, match="stayed locked"):
+        queue.reclaim(Worker("me", "here", 1))
+    queue.reclaim(Worker("me", "here", 1))
 
 
 @pytest.mark.ci
