@@ -22,6 +22,9 @@ from nftlab.train.simplifiers import SIMPLIFIERS, by_products
 from tests.train import reference_nets, tiny
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
+ONE_OF_EACH_FAMILY_FIRST = pytest.mark.parametrize(
+    "name", ["lenet", *tiny.DEEP, *(pytest.param(name, marks=pytest.mark.ci) for name in tiny.TWINS)]
+)
 
 
 def count(net: nn.Module) -> int:
@@ -78,7 +81,7 @@ def written_out(name: str) -> nn.Module:
 
 
 @pytest.mark.usefixtures("narrow")
-@pytest.mark.parametrize("name", ["lenet", *tiny.DEEP, *tiny.TWINS])
+@ONE_OF_EACH_FAMILY_FIRST
 def test_networks_are_those_written_out(name: str) -> None:
     """In a training pass with masks, in what it leaves in running statistics, and in eval mode."""
     mine, plain = NETWORKS[name]((3, 32, 32), 10).double(), written_out(name).double()
@@ -101,7 +104,7 @@ def test_networks_are_those_written_out(name: str) -> None:
     torch.testing.assert_close(mine.eval()(x), plain.eval()(x), rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", ["lenet", *tiny.DEEP, *tiny.TWINS])
+@ONE_OF_EACH_FAMILY_FIRST
 def test_no_bias_is_trained_by_rounding(name: str, narrow: None) -> None:
     """A gradient that is zero but for rounding is none at all: Adam would make whole steps of it."""
     net = NETWORKS[name]((3, 32, 32), 10).double()

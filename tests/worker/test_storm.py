@@ -15,6 +15,7 @@ def tell(storm: Storm) -> None:
     print(json.dumps({"kills": len(storm.kills), "hits": storm.hits, "seconds": round(storm.seconds, 1), "exits": storm.exits}))
 
 
+@pytest.mark.ci
 def test_a_small_storm(lab_anywhere: Lab) -> None:
     lab = lab_anywhere
     launch_toys(lab, jobs=30, epochs=10)

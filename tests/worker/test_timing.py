@@ -33,6 +33,7 @@ def kinds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Kind]:
     return kinds_of([load_text(SWEEP)])
 
 
+@pytest.mark.ci
 def test_timed_once_remembered_and_found_by_workers(lab: Lab, kinds: list[Kind], capfd: pytest.CaptureFixture[str]) -> None:
     said: list[str] = []
     with Wishes(None) as wishes:
