@@ -75,17 +75,18 @@ def config_of(hypers: Hypers) -> dict[str, Any]:
     return {name: getattr(hypers, name) for name in _declared(type(hypers))}
 
 
-def named_by(hypers: Hypers) -> dict[str, Any]:
-    """What job tables hold and keys are made of: the canonical configuration without what came later and has its default.
+def brief(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A canonical configuration, or a part with its algorithm, without what came later and has its default.
 
-    So nftlab of before those fields can still train such jobs.
+    Job tables hold it and keys are made of it, so that nftlab of before those fields has the same keys and can train such jobs.
     """
-    declared = _declared(type(hypers))
-    return {name: value for name, value in config_of(hypers).items() if not _unsaid(declared[name][0], value)}
+    declared = _declared(ALGORITHMS[config["algorithm"]])
+    later = {name: field.default for name, (field, _) in declared.items() if field.metadata["later"]}
+    return {name: value for name, value in config.items() if name not in later or value != later[name]}
 
 
 def completed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The canonical configuration of what `named_by` gave, in this nftlab or in one that did not know all fields yet."""
+    """The canonical configuration of what `brief` gave, in this nftlab or in one that did not know all fields yet."""
     declared = _declared(ALGORITHMS.get(config.get("algorithm", ""), Hypers))
     whole = {name: config.get(name, field.default) for name, (field, _) in declared.items() if name in config or field.metadata["later"]}
     return whole | {name: value for name, value in config.items() if name not in whole}
@@ -98,13 +99,13 @@ def static_of(hypers: Hypers) -> dict[str, Any]:
 
 def cost_key(hypers: Hypers) -> str:
     """Names trials that cost the same per epoch, by 16 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(cost_factors(hypers), sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(brief(cost_factors(hypers)), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def cost_factors(hypers: Hypers) -> dict[str, Any]:
     """What an epoch costs depends on this: the static fields but `epochs`, and to a twentieth those that `costs`."""
     kept = {name: field.metadata for name, (field, _) in _declared(type(hypers)).items() if name != "epochs"}
-    values = {name: value for name, value in named_by(hypers).items() if name in kept and (kept[name]["static"] or kept[name]["costs"])}
+    values = {name: getattr(hypers, name) for name, data in kept.items() if data["static"] or data["costs"]}
     return {name: coarse(value) if kept[name]["costs"] else value for name, value in values.items()}
 
 
@@ -126,10 +127,6 @@ def differing(configs: Iterable[Mapping[str, Any]], always: Collection[str] = ()
         for name, value in config.items():
             found.setdefault(name, set()).add(repr(value))
     return [name for name, seen in found.items() if name in always or len(seen) > 1]
-
-
-def _unsaid(field: dataclasses.Field[Any], value: Any) -> bool:
-    return bool(field.metadata["later"]) and value == field.default
 
 
 _READ: dict[type[Hypers], dict[str, tuple[dataclasses.Field[Any], type]]] = {}

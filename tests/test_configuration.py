@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nftlab.configuration import build, check, completed, config_of, cost_key, named_by, static_of
+from nftlab.configuration import brief, build, check, completed, config_of, cost_key, static_of
 from nftlab.hypers import ALGORITHMS, Hypers
 from nftlab.spec.model import trial_of
 from nftlab.train import Member
@@ -45,8 +45,8 @@ def test_a_later_field_is_in_keys_only_where_it_is_not_its_default(algorithm: st
     h = build({"algorithm": algorithm, "dataset": "digits"})
     other = next(value for value in others(field) if not check({"algorithm": algorithm, "dataset": "digits", field.name: value}))
     changed = dataclasses.replace(h, **{field.name: other})
-    assert field.name not in trial_of(h).config
-    assert trial_of(changed).config[field.name] == other
+    assert field.name not in brief(trial_of(h).config)
+    assert brief(trial_of(changed).config)[field.name] == other
     assert trial_of(changed).key != trial_of(h).key
     assert digest(Member("x", 1, changed)) != digest(Member("x", 1, h))
     assert (trial_of(changed).pack_key != trial_of(h).pack_key) == field.metadata["static"]
@@ -56,8 +56,8 @@ def test_a_later_field_is_in_keys_only_where_it_is_not_its_default(algorithm: st
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_what_a_table_holds_is_completed(algorithm: str) -> None:
     h: Hypers = build({"algorithm": algorithm, "dataset": "digits"})
-    assert list(completed(named_by(h)).items()) == list(config_of(h).items())
-    assert build(named_by(h)) == h
+    assert list(completed(brief(config_of(h))).items()) == list(config_of(h).items())
+    assert build(brief(config_of(h))) == h
     assert completed({"algorithm": "gone", "lr": 1})["lr"] == 1
 
 

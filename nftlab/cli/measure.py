@@ -11,7 +11,7 @@ from nftlab.cli.database import to_write
 from nftlab.cli.forecast import expected, told
 from nftlab.cli.options import Db, Json
 from nftlab.cli.output import bars, cells, duration, emit, emit_json, number, printable, say, table
-from nftlab.configuration import build, completed, cost_factors, differing
+from nftlab.configuration import build, cost_factors, differing
 from nftlab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _row(timed: Timed) -> dict[str, Any]:
     hypers, speed = build(timed.kind.config), timed.speed
     known = {"lanes": speed.lanes, "way": speed.way, "seconds": speed.seconds} if speed else dict.fromkeys(("lanes", "way", "seconds"))
     return {
-        "what": completed(cost_factors(hypers)) | {"epochs": hypers.epochs},
+        "what": cost_factors(hypers) | {"epochs": hypers.epochs},
         "jobs": timed.kind.jobs,
         "epochs": timed.kind.jobs * hypers.epochs,
         **known,

@@ -11,7 +11,7 @@ from nftlab.cli.database import same_table
 from nftlab.cli.forecast import expected, told
 from nftlab.cli.output import cells, emit, emit_json, printable, say, table
 from nftlab.cli.pruning import judged
-from nftlab.configuration import completed, differing
+from nftlab.configuration import differing
 from nftlab.errors import DatabaseError, SchemaError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _configurations(sweep: Sweep) -> None:
     """The first and the last configurations."""
     if sweep.search:
         return emit(f"proposed by {sweep.search.sampler.name} while workers train: none is known yet")
-    configs = [completed(trial.config) for trial in sweep.trials]
+    configs = [trial.config for trial in sweep.trials]
     names = differing(configs, always=("algorithm",))
     rows = [[number, *cells(config, names)] for number, config in enumerate(configs, start=1)]
     if len(rows) > 2 * ENDS:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nftlab.configuration import named_by, static_of
+from nftlab.configuration import brief, config_of, static_of
 from nftlab.hypers import Hypers
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Trial:
-    """One configuration without its seed: its fields (`configuration.named_by`), typed, in declaration order.
+    """One configuration without its seed: every field, typed, in declaration order.
 
     `key` names the configuration, `pack_key` what it must share with others to train as one program with them.
     """
@@ -81,8 +81,8 @@ class Sweep:
 
 def trial_of(hypers: Hypers) -> Trial:
     """The trial of a configuration that `configuration.build` accepted."""
-    config, static = named_by(hypers), static_of(hypers)
-    return Trial(config, _digest(config), _pack_key(tuple((name, value) for name, value in config.items() if name in static)))
+    config = config_of(hypers)
+    return Trial(config, _digest(brief(config)), _pack_key(tuple(brief(static_of(hypers)).items())))
 
 
 def job_key(sweep_name: str, trial_key: str, seed: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, select
 
-from nftlab.configuration import completed
+from nftlab.store.records import read_config
 from nftlab.store.session import session
 from nftlab.store.steering import never_launched
 from nftlab.store.sweeps import continued
@@ -47,8 +47,8 @@ def extension(engine: Engine, sweep: Sweep) -> Extension:
     asked = _asked(engine, sweep)
     new = {key: of for key, of in asked.items() if key not in had}
     seeds = sorted({seed for _, seed in new.values()} - {row.seed for row in rows})
-    before = _values([completed(json.loads(config)) for config in {row.config for row in rows}])
-    after = _values([completed(trial.config) for trial in {trial.key: trial for trial, _ in new.values()}.values()])
+    before = _values([read_config(config) for config in {row.config for row in rows}])
+    after = _values([trial.config for trial in {trial.key: trial for trial, _ in new.values()}.values()])
     fresh = {name: [json.loads(value) for value in values if value not in before.get(name, {})] for name, values in after.items()}
     values = {name: found for name, found in fresh.items() if found}
     to_propose = sweep.asked * len(sweep.seeds) - len(asked) if sweep.search else 0

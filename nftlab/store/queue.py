@@ -14,9 +14,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from nftlab.configuration import completed
 from nftlab.store.moves import LOSSES, command, departure, leave, loss, refund
-from nftlab.store.records import Claim, EpochRow, Outcome, Worker, finite, storable
+from nftlab.store.records import Claim, EpochRow, Outcome, Worker, finite, read_config, storable
 from nftlab.store.session import Session, session
 from nftlab.store.tables import STATES
 
@@ -52,7 +51,7 @@ class Queue:
             return None
         head = rows[0]
         plain = {"sweep": head.sweep, "pack_key": head.pack_key, "priority": head.priority}
-        return {"config": completed(json.loads(head.config)), "alone": bool(head.alone), **plain}
+        return {"config": read_config(head.config), "alone": bool(head.alone), **plain}
 
     def claimable(self, pack_key: str, most: int, skipped: Iterable[str] = ()) -> int:
         """How many jobs of a pack key (counted up to `most`) could be claimed together now; 0 while others of higher priority wait.
@@ -279,8 +278,7 @@ def _slept() -> float:
 
 
 def _claim(row: Any, attempt_id: int) -> Claim:
-    values = row._asdict() | {"job_id": row.id, "alone": bool(row.alone), "attempt_id": attempt_id}
-    values["config"] = completed(json.loads(row.config))
+    values = row._asdict() | {"job_id": row.id, "config": read_config(row.config), "alone": bool(row.alone), "attempt_id": attempt_id}
     return Claim(**{name: values[name] for name in Claim.__dataclass_fields__})
 
 

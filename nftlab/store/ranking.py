@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Collection, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, and_, select
 
-from nftlab.configuration import completed
+from nftlab.store.records import read_config
 from nftlab.store.runs import values_of
 from nftlab.store.steering import never_launched
 from nftlab.store.tables import epoch_rows, jobs, sweeps
@@ -68,4 +67,4 @@ def _trial(key: str, rows: Sequence[Any], metric: str) -> Ranked:
     values = [values_of(row.at_best or "{}").get(metric, math.nan) for row in done]
     mean = objective([row.state for row in rows], values)
     std = statistics.stdev(values) if mean is not None and len(values) > 1 else None
-    return Ranked(key, completed(json.loads(rows[0].config)), mean, std, len(values), len(rows), sum(bool(row.diverged) for row in done))
+    return Ranked(key, read_config(rows[0].config), mean, std, len(values), len(rows), sum(bool(row.diverged) for row in done))

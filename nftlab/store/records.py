@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import socket
 from dataclasses import dataclass
 from typing import Any
+
+from nftlab.configuration import completed
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,11 @@ class Outcome:
 def finite(value: float | None) -> float | None:
     """The number, or None where it is missing, NaN or infinite: SQL and JSON have no word for those."""
     return value if value is not None and abs(value) < float("inf") else None
+
+
+def read_config(written: str) -> dict[str, Any]:
+    """A job's configuration from the text that its row has."""
+    return completed(json.loads(written))
 
 
 def storable(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, select, text, true
 
-from nftlab.configuration import completed
+from nftlab.store.records import read_config
 from nftlab.store.sql import TEMPLATES, WORDS
 from nftlab.store.tables import ACCEPTED, STATES, attempts, epoch_rows, transitions
 from nftlab.store.tables import jobs as _jobs
@@ -163,12 +163,11 @@ def _needed(state: str, *checkpoints: str | None) -> frozenset[str]:
 
 def _job(row: Row[Any], read: dict[str, Any]) -> JobRow:
     values = dict(row._mapping)
-    for name in ("config", "circumstances"):
+    for name, reader in (("config", read_config), ("circumstances", json.loads)):
         written = values[name] or "{}"
         if written not in read:
-            read[written] = json.loads(written)
+            read[written] = reader(written)
         values[name] = dict(read[written])
-    values["config"] = completed(values["config"])
     values |= {"job_id": row.id, "diverged": bool(row.diverged), "git_sha": values["circumstances"].get("git_sha")}
     values["sums"] = tuple(sha for sha in (row.checkpoint_sha, row.previous_sha) if sha)
     return JobRow(**{name: values[name] for name in JobRow.__dataclass_fields__})

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, Select, func, select, text
 
+from nftlab.configuration import brief
 from nftlab.errors import ConfigError
 from nftlab.store.moves import command
-from nftlab.store.records import Worker, storable
+from nftlab.store.records import Worker, read_config, storable
 from nftlab.store.session import Session, session
 from nftlab.store.steering import never_launched
 from nftlab.store.tables import ACCEPTED, STATES, jobs, proposals, sweeps
@@ -172,7 +173,7 @@ def continued(talk: Session, sweep: Sweep) -> Sweep:
     from nftlab.spec import Trial
 
     rows = talk.ask("continued", sweep=sweep.name)[: sweep.asked]
-    return replace(sweep, trials=tuple(Trial(json.loads(row.config), row.trial_key, row.pack_key) for row in rows))
+    return replace(sweep, trials=tuple(Trial(read_config(row.config), row.trial_key, row.pack_key) for row in rows))
 
 
 def _refuse_change(engine: Engine, sweep: Sweep) -> None:
@@ -201,7 +202,7 @@ def _rows(sweep: Sweep, new: Iterable[tuple[str, Trial, int]]) -> list[dict[str,
     rows = []
     for key, trial, seed in new:
         if trial.key not in configs:
-            configs[trial.key] = json.dumps(trial.config, sort_keys=True, separators=(",", ":"))
+            configs[trial.key] = json.dumps(brief(trial.config), sort_keys=True, separators=(",", ":"))
         of_trial = {"trial_key": trial.key, "config": configs[trial.key], "pack_key": trial.pack_key}
         rows.append({"job_key": key, "seed": seed, **of_trial, **shared})
     return rows

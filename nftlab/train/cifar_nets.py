@@ -13,15 +13,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nftlab.errors import ConfigError
-from nftlab.train.layers import ConvBeforeNorm, DropoutSites, Norm2d, Shape, dropped
-
-
-def channels_of(shape: Shape, side: int) -> int:
-    """Of images with at least so many pixels a side. Raises ConfigError for smaller ones and for vectors."""
-    if len(shape) != 3 or min(shape[1:]) < side:
-        raise ConfigError(f"this network needs images of {side}×{side} at least, the examples have shape {shape}", "use fc-a or fc-b")
-    return shape[0]
+from nftlab.train.layers import ConvBeforeNorm, DropoutSites, Norm2d, Shape, channels_of, dropped
 
 
 class LeNet(nn.Module):

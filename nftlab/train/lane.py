@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nftlab.configuration import config_of, named_by
+from nftlab.configuration import brief, config_of
 from nftlab.data.noise import noisy
 from nftlab.errors import ConfigError, DataError
 from nftlab.hypers import Hypers
@@ -75,7 +75,7 @@ def fresh(program: Program, member: Member) -> Lane:
 
 def digest(member: Member) -> str:
     """sha256 of what a checkpoint must agree on to be continued: hyper-parameters and seed."""
-    return hashlib.sha256(json.dumps([named_by(member.hypers), member.seed], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([brief(config_of(member.hypers)), member.seed], sort_keys=True).encode()).hexdigest()
 
 
 def to_checkpoint(program: Program, lane: Lane) -> Checkpoint:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nftlab.errors import ConfigError
 from nftlab.train import cifar_nets as cifar
-from nftlab.train.layers import DropoutSites, LinearBeforeNorm, NarrowLinear, Norm1d, Norm2d, Shape, dropped
+from nftlab.train.layers import DropoutSites, LinearBeforeNorm, NarrowLinear, Norm1d, Norm2d, Shape, channels_of, dropped
 
 
 class FCA(nn.Module):
@@ -118,9 +118,7 @@ class ResNet18(nn.Module):
 
     def __init__(self, shape: Shape, outputs: int) -> None:
         super().__init__()
-        if len(shape) != 3 or min(shape[1:]) < 2:
-            raise ConfigError(f"a residual network needs images of 2×2 at least, the examples have shape {shape}", "use fc-a or fc-b")
-        self.conv = nn.Conv2d(shape[0], self.widths[0], 3, padding=1, bias=False)
+        self.conv = nn.Conv2d(channels_of(shape, 2), self.widths[0], 3, padding=1, bias=False)
         self.norm = Norm2d(self.widths[0])
         blocks, before = [], self.widths[0]
         for stage, width in enumerate(self.widths):

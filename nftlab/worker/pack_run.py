@@ -72,7 +72,7 @@ class PackRun:
                 if not self.over and self.trainer.gone:
                     self._take(self.trainer.hear())
                     blame.lost(self)
-                self._beat()  # before others are claimed: who looks for jobs takes back those whose lease ran out, our own too
+                self._beat()  # before more are looked for, which may take long
                 self._refill()
                 self._obey()
                 self._mind_outage()  # before silence is judged: a trainer may have waited for the table

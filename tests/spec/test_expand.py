@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nftlab.configuration import build, named_by
+from nftlab.configuration import build, config_of
 from nftlab.errors import SpecError
 from nftlab.hypers import ALGORITHMS
 from nftlab.spec import Sweep, job_key, load_text
@@ -45,7 +45,7 @@ def written(values: dict[str, list[object]]) -> str:
 def test_a_grid_is_the_product_in_file_order(values: dict[str, list[object]]) -> None:
     sweep = grid(written(values))
     expected = [dict(zip(values, point, strict=True)) for point in product(*values.values())]
-    assert [trial.config for trial in sweep.trials] == [named_by(build({"algorithm": "ct", **point})) for point in expected]
+    assert [trial.config for trial in sweep.trials] == [config_of(build({"algorithm": "ct", **point})) for point in expected]
     assert len({trial.key for trial in sweep.trials}) == len(expected)
     assert sweep.duplicates == 0
 
@@ -243,5 +243,5 @@ def test_a_space_with_few_distinct_draws_says_what_came_up() -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm_expands_with_its_defaults(algorithm: str) -> None:
     (trial,) = grid(f"algorithm: {{value: {algorithm}}}").trials
-    assert trial.config == named_by(ALGORITHMS[algorithm](**trial.config))
+    assert trial.config == config_of(ALGORITHMS[algorithm](**trial.config))
     assert "seed" not in trial.config
